@@ -1,0 +1,149 @@
+//! The CA and what it issues.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+};
+use ring::rand::{SecureRandom, SystemRandom};
+use time::OffsetDateTime;
+
+use crate::{AUTHORITY_LIFETIME, BACKDATED, Error, LEAF_LIFETIME, check};
+
+/// A certificate and its private key (PKCS#8), both PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub certificate: String,
+    pub private_key: String,
+}
+
+/// Signs certificates.
+pub struct Authority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Makes a new CA, named so that two CAs can be told apart.
+    pub fn new(now: SystemTime) -> Result<Self, Error> {
+        let mut mark = [0_u8; 4];
+        SystemRandom::new().fill(&mut mark).map_err(|_| Error::Randomness)?;
+        let name = format!("machine CA {:08x}", u32::from_be_bytes(mark));
+        let mut params = params(&name, now, AUTHORITY_LIFETIME)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = new_key()?;
+        let certificate = params
+            .self_signed(&key)
+            .map_err(|source| Error::Make { what: "CA certificate", source })?
+            .pem();
+        Ok(Self { certificate, issuer: Issuer::new(params, key) })
+    }
+
+    /// Reads a CA that was made before.
+    pub fn from_pem(certificate: &str, private_key: &str) -> Result<Self, Error> {
+        let key = KeyPair::from_pem(private_key)
+            .map_err(|source| Error::Authority { what: "key", source })?;
+        match check::public_key(certificate) {
+            Some(public) if public == key.public_key_raw() => {}
+            Some(_) => return Err(Error::KeyMismatch),
+            None => {
+                let source = rcgen::Error::CouldNotParseCertificate;
+                return Err(Error::Authority { what: "certificate", source });
+            }
+        }
+        let issuer = Issuer::from_ca_cert_pem(certificate, key)
+            .map_err(|source| Error::Authority { what: "certificate", source })?;
+        Ok(Self { certificate: certificate.to_owned(), issuer })
+    }
+
+    /// PEM.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// PKCS#8 PEM.
+    pub fn private_key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// Certifies a server that is reached by any of `names` (host names or addresses).
+    pub fn issue_server(
+        &self,
+        common_name: &str,
+        names: &[String],
+        now: SystemTime,
+    ) -> Result<Identity, Error> {
+        let mut params = params(common_name, now, LEAF_LIFETIME)?;
+        params.subject_alt_names = names.iter().map(|name| san(name)).collect::<Result<_, _>>()?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(params)
+    }
+
+    /// Certifies a client.
+    pub fn issue_client(&self, common_name: &str, now: SystemTime) -> Result<Identity, Error> {
+        let mut params = params(common_name, now, LEAF_LIFETIME)?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(params)
+    }
+
+    fn issue(&self, mut params: CertificateParams) -> Result<Identity, Error> {
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        let key = new_key()?;
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .map_err(|source| Error::Make { what: "certificate", source })?;
+        Ok(Identity { certificate: certificate.pem(), private_key: key.serialize_pem() })
+    }
+}
+
+fn params(common_name: &str, now: SystemTime, life: Duration) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::default();
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::OrganizationName, "machine");
+    subject.push(DnType::CommonName, common_name);
+    params.distinguished_name = subject;
+    let begin = now.checked_sub(BACKDATED).ok_or(Error::Time)?;
+    params.not_before = date(begin)?;
+    params.not_after = date(begin.checked_add(life).ok_or(Error::Time)?)?;
+    Ok(params)
+}
+
+fn date(time: SystemTime) -> Result<OffsetDateTime, Error> {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| Error::Time)?.as_secs();
+    let seconds = i64::try_from(seconds).map_err(|_| Error::Time)?;
+    OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Error::Time)
+}
+
+fn san(name: &str) -> Result<SanType, Error> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let printable =
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._*".contains(&byte));
+    if name.is_empty() || name.len() > 253 || !printable {
+        return Err(Error::Name(name.to_owned()));
+    }
+    name.try_into().map(SanType::DnsName).map_err(|_| Error::Name(name.to_owned()))
+}
+
+fn new_key() -> Result<KeyPair, Error> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
+        .map_err(|source| Error::Make { what: "key", source })
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
