@@ -1,0 +1,147 @@
+//! The port behind which virtual machines run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// Runs virtual machines. Every answer about a machine's state is derived from live facts (lock,
+/// pid and start time, QMP), never from a remembered state.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// Starts the VM in a process that outlives the caller and waits until its Docker API has
+    /// answered a TLS `GET /_ping`. On an error nothing runs any more.
+    async fn start(&self, vm: &VmSpec, progress: &dyn Progress) -> Result<Started, DriverError>;
+
+    /// Ends the VM and waits until it is gone. Succeeds with `false` if it did not run.
+    async fn stop(&self, machine: &MachineFiles, how: Stop) -> Result<bool, DriverError>;
+
+    /// What is true now; answers within a second even when the guest or QEMU hangs.
+    async fn observe(&self, machine: &MachineFiles) -> Result<Observed, DriverError>;
+}
+
+/// Where a machine's files lie; all that is needed to find a running one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineFiles {
+    pub name: String,
+    /// The machine's own directory (0700). The driver keeps sockets, locks, pid files and
+    /// `console.log` here.
+    pub directory: PathBuf,
+}
+
+/// All that is needed to run a VM. Files are already verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmSpec {
+    pub machine: MachineFiles,
+    pub cpus: u32,
+    pub memory_mib: u64,
+    /// A qcow2 file; it is grown to `disk_size_mib` before the guest runs, never shrunk.
+    pub disk: PathBuf,
+    pub disk_size_mib: u64,
+    /// An uncompressed kernel (ELF with a PVH note on x86_64, Image on arm64).
+    pub kernel: PathBuf,
+    pub initramfs: PathBuf,
+    /// The JSON of [`boot::BootContract`], mode 0600.
+    pub boot_contract: PathBuf,
+    /// Ports on 127.0.0.1 that lead to the guest's API and SSH ports.
+    pub api_port: u16,
+    pub ssh_port: u16,
+    pub acceleration: Acceleration,
+    /// PEM files with which readiness is proved.
+    pub ca_certificate: PathBuf,
+    pub client_certificate: PathBuf,
+    pub client_key: PathBuf,
+    /// What `Acceleration::Auto` found on this host is remembered here.
+    pub host_facts: PathBuf,
+    /// Bound of the whole start.
+    pub timeout: Duration,
+}
+
+/// Who executes the guest's instructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Acceleration {
+    /// The best that really works on this host.
+    #[default]
+    Auto,
+    /// Linux KVM, or fail.
+    Kvm,
+    /// macOS Hypervisor.framework, or fail.
+    Hvf,
+    /// Plain emulation.
+    Tcg,
+}
+
+/// How to end a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stop {
+    /// The guest shuts down by itself; killed when it has not after this time.
+    Gracefully(Duration),
+    /// Power off hard.
+    Kill,
+}
+
+/// A started VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    pub acceleration: Acceleration,
+    /// How long what took, in order: (`certificates`, `disk`, `qemu`, `kernel`, `init`, `api`, …).
+    pub timings: Vec<(String, Duration)>,
+}
+
+/// What is true of a VM now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Observed {
+    Stopped,
+    /// QEMU runs, the API has not answered yet.
+    Starting,
+    Running,
+    Paused,
+    Stopping,
+    /// QEMU runs but does not answer, or its supervisor died half-way.
+    Unresponsive,
+}
+
+/// Told while something takes its time.
+pub trait Progress: Send + Sync {
+    /// A new step, as a short sentence in the present tense (`booting the guest`).
+    fn step(&self, text: &str);
+    /// Something the user should know although it works.
+    fn warning(&self, text: &str);
+}
+
+/// Why a VM could not be started, stopped or observed.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// `qemu-system-…` is not there.
+    #[error("{program} was not found")]
+    QemuMissing { program: String },
+    #[error("QEMU {found} is too old, {needed} or newer is needed")]
+    QemuTooOld { found: String, needed: String },
+    #[error("{wanted} does not work on this host: {reason}")]
+    AccelerationUnusable { wanted: String, reason: String },
+    /// Something listens on a port of this machine.
+    #[error("port {port} on 127.0.0.1 is taken")]
+    PortTaken { port: u16 },
+    #[error("{wanted_mib} MiB of memory are not available, {available_mib} MiB are")]
+    NotEnoughMemory { wanted_mib: u64, available_mib: u64 },
+    /// Another command is at it.
+    #[error("machine {name} is busy")]
+    Busy { name: String },
+    /// QEMU or the guest died; the console's last lines are for the user's eyes.
+    #[error("the machine ended while {phase}: {reason}")]
+    Died { phase: String, reason: String, console: Vec<String> },
+    #[error("no answer within {seconds} s while {phase}")]
+    Timeout { phase: String, seconds: u64, console: Vec<String> },
+    #[error("{action}")]
+    System {
+        action: String,
+        #[source]
+        source: std::io::Error,
+    },
+    /// Said by QEMU or the supervisor.
+    #[error("{0}")]
+    Failed(String),
+}

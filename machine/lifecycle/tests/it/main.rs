@@ -1,0 +1,296 @@
+//! Life with a fake driver and a real store: what is left on disk, what a guest is told.
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+mod fake;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fake::{FakeDriver, write_image};
+use machine_lifecycle::driver::{Acceleration, DriverError, Progress};
+use machine_lifecycle::{
+    Capacity, Created, Error, Force, Kind, MachineName, MachineSpec, Machines, Outcome, State,
+};
+use machine_store::Store;
+use tempfile::TempDir;
+use vm_images::Location;
+
+const TIME: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+struct Silent;
+
+impl Progress for Silent {
+    fn step(&self, _text: &str) {}
+    fn warning(&self, _text: &str) {}
+}
+
+/// A storage root and an image, in a directory that goes with the test.
+struct Setting {
+    directory: TempDir,
+    driver: Arc<FakeDriver>,
+    machines: Machines,
+}
+
+impl Setting {
+    fn new(driver: FakeDriver) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        write_image(&directory.path().join("image"));
+        let driver = Arc::new(driver);
+        let machines = machines(directory.path(), driver.clone());
+        Self { directory, driver, machines }
+    }
+
+    /// As another command would see the same machines.
+    fn again(&self, driver: FakeDriver) -> Machines {
+        machines(self.directory.path(), Arc::new(driver))
+    }
+
+    async fn create(&self, name: &str) -> Result<Created, Error> {
+        self.machines.create(&named(name), &spec(), TIME, &Silent).await
+    }
+
+    fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.directory.path().join("store/machines")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+fn machines(directory: &Path, driver: Arc<FakeDriver>) -> Machines {
+    let store = Store::open(&directory.join("store")).unwrap();
+    let images = Location::new(Some(directory.join("image")), Path::new("/nowhere/machine"));
+    let capacity =
+        |_: &Store| Capacity { cpus: 4, memory_mib: Some(4096), disk_mib: Some(100_000) };
+    Machines::new(store, driver, images).with_capacity(capacity)
+}
+
+fn named(name: &str) -> MachineName {
+    name.parse().unwrap()
+}
+
+fn spec() -> MachineSpec {
+    MachineSpec {
+        cpus: 2,
+        memory_mib: 1024,
+        disk_size_mib: 20_000,
+        acceleration: Acceleration::Auto,
+        tls_names: vec!["dev.example".into()],
+        engine_labels: vec!["colour=red".into()],
+    }
+}
+
+#[tokio::test]
+async fn a_created_machine_runs_and_its_guest_is_told_everything() {
+    let setting = Setting::new(FakeDriver::good());
+    let created = setting.create("dev").await.unwrap();
+    let steps: Vec<_> = created.started.timings.iter().map(|(step, _)| step.as_str()).collect();
+    assert_eq!(steps, ["image", "certificates", "disk", "qemu"]);
+    assert_eq!(setting.machines.status(&named("dev")).await.unwrap(), State::Running);
+
+    let vm = setting.driver.started.lock().unwrap()[0].clone();
+    assert_eq!((vm.cpus, vm.memory_mib, vm.disk_size_mib), (2, 1024, 20_000));
+    assert_eq!(std::fs::read_to_string(&vm.disk).unwrap(), "disk");
+    assert_eq!(vm.boot_contract.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let contract: boot::BootContract =
+        serde_json::from_slice(&std::fs::read(&vm.boot_contract).unwrap()).unwrap();
+    assert_eq!(contract.version, boot::CONTRACT_VERSION);
+    assert_eq!(contract.machine, "dev");
+    assert_eq!(contract.engine.labels, ["provider=qemu", "colour=red"]);
+    let login = std::fs::read_to_string(vm.machine.directory.join("id_ed25519.pub")).unwrap();
+    assert_eq!(contract.ssh.authorized_keys, [login.trim_end()]);
+    let server = certs::Identity {
+        certificate: contract.tls.certificate,
+        private_key: contract.tls.private_key,
+    };
+    let names = certs::public_names("dev", &["dev.example".to_owned()]);
+    let purpose = certs::Purpose::Server { names: &names };
+    certs::check(&server, &contract.tls.ca_certificate, purpose, SystemTime::now()).unwrap();
+
+    let connection = setting.machines.connect(&named("dev")).await.unwrap();
+    assert_eq!(connection.url, format!("tcp://127.0.0.1:{}", vm.api_port));
+}
+
+#[tokio::test]
+async fn a_machine_that_does_not_start_leaves_nothing() {
+    let died = |_: &_| {
+        Err(DriverError::Died {
+            phase: "booting".into(),
+            reason: "panic".into(),
+            console: vec!["Kernel panic".into()],
+        })
+    };
+    let setting = Setting::new(FakeDriver::with_start(died));
+    let error = setting.create("dev").await.unwrap_err();
+    assert_eq!(error.console(), ["Kernel panic"]);
+    assert_eq!(setting.left(), [""; 0]);
+    assert!(!setting.machines.exists(&named("dev")));
+}
+
+#[tokio::test]
+async fn what_is_wrong_beforehand_leaves_nothing() {
+    let setting = Setting::new(FakeDriver::good());
+    let absurd = MachineSpec { memory_mib: 1 << 40, ..spec() };
+    let error = setting.machines.create(&named("dev"), &absurd, TIME, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+
+    std::fs::write(setting.directory.path().join("image/vmlinux"), "KERNEL").unwrap();
+    let error = setting.create("dev").await.unwrap_err();
+    assert!(matches!(error, Error::Image(vm_images::Error::Damaged { .. })));
+    assert_eq!(setting.left(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once() {
+    let setting = Setting::new(FakeDriver::good());
+    setting.create("dev").await.unwrap();
+    let error = setting.create("dev").await.unwrap_err();
+    assert!(matches!(error, Error::AlreadyExists { .. }));
+    assert_eq!(setting.machines.status(&named("dev")).await.unwrap(), State::Running);
+}
+
+/// As far as the disk is concerned, a dropped future is a killed command: nothing of it runs on.
+async fn interrupted_creation(setting: &Setting) {
+    let spec = spec();
+    let name = named("dev");
+    let mut create = Box::pin(setting.machines.create(&name, &spec, TIME, &Silent));
+    assert!(futures::poll!(&mut create).is_pending());
+    let busy = setting.again(FakeDriver::good());
+    let error = busy.create(&name, &spec, TIME, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Busy);
+    assert_eq!(busy.list(TIME).await.unwrap()[0].state, State::Running);
+}
+
+#[tokio::test]
+async fn an_interrupted_creation_is_shown_not_used_and_made_again() {
+    let setting = Setting::new(FakeDriver::hanging());
+    interrupted_creation(&setting).await;
+    let machines = setting.again(FakeDriver::good());
+    let listed = machines.list(TIME).await.unwrap();
+    assert_eq!((listed[0].state, listed[0].error.is_some()), (State::Error, true));
+    let error = machines.connect(&named("dev")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::WrongState);
+    let error = machines.start(&named("dev"), TIME, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::WrongState);
+
+    machines.create(&named("dev"), &spec(), TIME, &Silent).await.unwrap();
+    assert_eq!(machines.status(&named("dev")).await.unwrap(), State::Running);
+    let directory = setting.directory.path().join("store/machines/dev");
+    assert!(!directory.join(".unfinished").exists());
+}
+
+#[tokio::test]
+async fn an_interrupted_creation_can_be_removed_or_abandoned() {
+    let setting = Setting::new(FakeDriver::hanging());
+    interrupted_creation(&setting).await;
+    setting.machines.remove(&named("dev"), Force::No, &Silent).await.unwrap();
+    assert_eq!(setting.left(), [""; 0]);
+
+    interrupted_creation(&setting).await;
+    setting.machines.abandon(&named("dev")).await.unwrap();
+    assert_eq!(setting.left(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_complete_machine_is_not_abandoned() {
+    let setting = Setting::new(FakeDriver::good());
+    setting.create("dev").await.unwrap();
+    setting.machines.abandon(&named("dev")).await.unwrap();
+    assert_eq!(setting.machines.status(&named("dev")).await.unwrap(), State::Running);
+}
+
+#[tokio::test]
+async fn start_and_stop_say_when_it_was_so_already() {
+    let setting = Setting::new(FakeDriver::good());
+    setting.create("dev").await.unwrap();
+    let (machines, dev) = (&setting.machines, named("dev"));
+    assert_eq!(machines.start(&dev, TIME, &Silent).await.unwrap(), Outcome::AlreadyDone);
+    assert_eq!(machines.stop(&dev).await.unwrap(), Outcome::Done(()));
+    assert_eq!(machines.stop(&dev).await.unwrap(), Outcome::AlreadyDone);
+    assert_eq!(machines.kill(&dev).await.unwrap(), Outcome::AlreadyDone);
+    assert_eq!(machines.connect(&dev).await.unwrap_err().kind(), Kind::WrongState);
+    assert!(matches!(machines.start(&dev, TIME, &Silent).await.unwrap(), Outcome::Done(_)));
+    machines.restart(&dev, TIME, &Silent).await.unwrap();
+    assert_eq!(machines.status(&dev).await.unwrap(), State::Running);
+}
+
+#[tokio::test]
+async fn a_machine_keeps_its_ports_and_keys_when_it_starts_again() {
+    let setting = Setting::new(FakeDriver::good());
+    setting.create("dev").await.unwrap();
+    setting.machines.restart(&named("dev"), TIME, &Silent).await.unwrap();
+    let started = setting.driver.started.lock().unwrap();
+    assert_eq!(started[0], started[1]);
+}
+
+#[tokio::test]
+async fn certificates_with_a_third_of_life_left_are_renewed_at_the_next_start() {
+    let setting = Setting::new(FakeDriver::good());
+    setting.create("dev").await.unwrap();
+    let path = setting.directory.path().join("store/machines/dev/cert.pem");
+    let read = || std::fs::read_to_string(&path).unwrap();
+    let first = read();
+
+    let later = setting.again(FakeDriver::good()).with_clock(|| SystemTime::now() + 200 * DAY);
+    later.restart(&named("dev"), TIME, &Silent).await.unwrap();
+    assert_eq!(read(), first);
+    let later = setting.again(FakeDriver::good()).with_clock(|| SystemTime::now() + 300 * DAY);
+    later.restart(&named("dev"), TIME, &Silent).await.unwrap();
+    assert_ne!(read(), first);
+
+    let expired = setting.again(FakeDriver::good()).with_clock(|| SystemTime::now() + 900 * DAY);
+    let error = expired.connect(&named("dev")).await.unwrap_err();
+    assert!(matches!(error, Error::ClientCertificate { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn certificates_of_a_lost_authority_are_made_anew() {
+    let setting = Setting::new(FakeDriver::good());
+    setting.create("dev").await.unwrap();
+    let store = setting.directory.path().join("store");
+    std::fs::remove_file(store.join("certs/ca-key.pem")).unwrap();
+    setting.machines.restart(&named("dev"), TIME, &Silent).await.unwrap();
+    setting.machines.connect(&named("dev")).await.unwrap();
+    let read = |path: &str| std::fs::read_to_string(store.join(path)).unwrap();
+    assert_eq!(read("certs/ca.pem"), read("machines/dev/ca.pem"));
+}
+
+#[tokio::test]
+async fn a_machine_that_cannot_be_ended_is_removed_by_force_only() {
+    let setting = Setting::new(FakeDriver::unstoppable());
+    setting.create("dev").await.unwrap();
+    let kept = setting.machines.remove(&named("dev"), Force::No, &Silent).await;
+    assert!(kept.is_err() && setting.machines.exists(&named("dev")));
+    setting.machines.remove(&named("dev"), Force::Yes, &Silent).await.unwrap();
+    assert_eq!(setting.left(), [""; 0]);
+}
+
+#[tokio::test]
+async fn unknown_machines_are_not_found_by_anything() {
+    let setting = Setting::new(FakeDriver::good());
+    let (machines, name) = (&setting.machines, named("nope"));
+    assert_eq!(machines.start(&name, TIME, &Silent).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(machines.stop(&name).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(machines.kill(&name).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(machines.status(&name).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(machines.connect(&name).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(machines.ssh(&name).await.unwrap_err().kind(), Kind::NotFound);
+    let error = machines.remove(&name, Force::Yes, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+    assert_eq!(setting.left(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_broken_record_hides_no_other_machine_and_can_be_removed() {
+    let setting = Setting::new(FakeDriver::good());
+    setting.create("bad").await.unwrap();
+    setting.create("good").await.unwrap();
+    let record = setting.directory.path().join("store/machines/bad/machine.yaml");
+    std::fs::write(record, "version: 1\ncpus: many\n").unwrap();
+    let listed = setting.machines.list(TIME).await.unwrap();
+    let states: Vec<_> = listed.iter().map(|line| (line.name.as_str(), line.state)).collect();
+    assert_eq!(states, [("bad", State::Error), ("good", State::Running)]);
+    setting.machines.remove(&named("bad"), Force::No, &Silent).await.unwrap();
+    assert_eq!(setting.machines.names().unwrap(), [named("good")]);
+}
