@@ -1,0 +1,247 @@
+//! The [`Driver`] port, as commands use it: starts supervisors, and asks them or, when there is
+//! none, looks for itself.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use machine_lifecycle::driver::{
+    Driver, DriverError, MachineFiles, Observed, Progress, Started, Stop, VmSpec,
+};
+use machine_store::Lock;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::ending;
+use crate::files::{self, LOCK, SUPERVISOR_LOG, SUPERVISOR_SOCKET};
+use crate::protocol::{self, Reply, Report, Request, system};
+use crate::requests::observed;
+use crate::vm::{self, Record, Vm};
+
+/// The bound of [`Driver::observe`], with room for the caller.
+const OBSERVE_BOUND: Duration = Duration::from_millis(800);
+/// How much longer than it may take a start is waited for.
+const MARGIN: Duration = Duration::from_secs(20);
+/// What ending a VM takes at most after the guest's own time is over.
+const END_BOUND: Duration = Duration::from_secs(20);
+/// From here on a supervisor's log begins anew.
+const LONGEST_LOG: u64 = 1 << 20;
+
+/// Runs machines with QEMU, each under a supervisor process of its own.
+#[derive(Clone, Debug)]
+pub struct QemuDriver {
+    program: PathBuf,
+}
+
+impl QemuDriver {
+    /// `program` is run as `program supervise` and calls [`crate::supervise`] then.
+    #[must_use]
+    pub fn new(program: PathBuf) -> Self {
+        Self { program }
+    }
+
+    fn spawn(&self, directory: &Path) -> io::Result<Child> {
+        Command::new(&self.program)
+            .arg("supervise")
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log(directory)?)
+            .spawn()
+    }
+}
+
+#[async_trait]
+impl Driver for QemuDriver {
+    async fn start(&self, vm: &VmSpec, progress: &dyn Progress) -> Result<Started, DriverError> {
+        let directory = &vm.machine.directory;
+        let absolute = VmSpec { machine: vm.machine.clone(), ..absolute(vm)? };
+        let spec = protocol::line(&absolute).map_err(system("cannot describe the machine"))?;
+        let mut child = self.spawn(directory).map_err(system(format!(
+            "cannot run {} in {}",
+            self.program.display(),
+            directory.display()
+        )))?;
+        let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(DriverError::Failed("the supervisor has no pipes".to_owned()));
+        };
+        // A supervisor that does not read has ended, and its end is looked at below.
+        input.write_all(&spec).await.ok();
+        let bounded = tokio::time::timeout(vm.timeout + MARGIN, follow(output, progress));
+        let outcome = bounded.await.unwrap_or_else(|_| {
+            Err(Some(DriverError::Timeout {
+                phase: "starting the machine".to_owned(),
+                seconds: vm.timeout.as_secs(),
+                console: crate::console::last_lines(directory),
+            }))
+        });
+        // Closed only now: its end before the result tells the supervisor to give up.
+        drop(input);
+        match outcome {
+            Ok(started) => Ok(started),
+            Err(error) => {
+                // Once it has ended, nothing runs any more and the machine can be started again.
+                let status = tokio::time::timeout(MARGIN, child.wait()).await;
+                Err(error.unwrap_or_else(|| {
+                    let status = match status {
+                        Ok(Ok(status)) => status.to_string(),
+                        Ok(Err(_)) | Err(_) => "unknown".to_owned(),
+                    };
+                    let log = directory.join("supervisor.log");
+                    let log = log.display();
+                    DriverError::Failed(format!("the supervisor ended ({status}), see {log}"))
+                }))
+            }
+        }
+    }
+
+    async fn stop(&self, machine: &MachineFiles, how: Stop) -> Result<bool, DriverError> {
+        let directory = &machine.directory;
+        // A supervisor that hangs must not cost the time a guest may take.
+        let answers = tokio::time::timeout(OBSERVE_BOUND, ask(directory, &Request::Observe)).await;
+        if !matches!(answers, Ok(Ok(_))) {
+            return stop_directly(machine, how).await;
+        }
+        let grace = match how {
+            Stop::Gracefully(grace) => grace,
+            Stop::Kill => Duration::ZERO,
+        };
+        let request = Request::Stop { how };
+        let asked = tokio::time::timeout(grace + END_BOUND, ask(directory, &request)).await;
+        match asked {
+            Ok(Ok(Reply::Stopped)) => Ok(true),
+            Ok(Ok(Reply::Failed { error })) => Err(error.into()),
+            // It died, or began to hang: then it is done without it.
+            Ok(Ok(Reply::Observed { .. }) | Err(_)) | Err(_) => stop_directly(machine, how).await,
+        }
+    }
+
+    async fn observe(&self, machine: &MachineFiles) -> Result<Observed, DriverError> {
+        let directory = &machine.directory;
+        let answer = tokio::time::timeout(OBSERVE_BOUND, ask(directory, &Request::Observe)).await;
+        Ok(match answer {
+            Ok(Ok(Reply::Observed { observed })) => observed,
+            Ok(Ok(_)) | Err(_) => Observed::Unresponsive,
+            Ok(Err(_)) => match Record::of_a_living_vm(directory) {
+                None => Observed::Stopped,
+                Some(record) if !record.proved => Observed::Unresponsive,
+                Some(record) => {
+                    let looked = tokio::time::timeout(OBSERVE_BOUND, look(directory, record));
+                    looked.await.unwrap_or(Observed::Unresponsive)
+                }
+            },
+        })
+    }
+}
+
+/// The supervisor works in another directory than its command.
+fn absolute(vm: &VmSpec) -> Result<VmSpec, DriverError> {
+    let path = |path: &PathBuf| {
+        std::path::absolute(path).map_err(system(format!("cannot find {}", path.display())))
+    };
+    Ok(VmSpec {
+        disk: path(&vm.disk)?,
+        kernel: path(&vm.kernel)?,
+        initramfs: path(&vm.initramfs)?,
+        boot_contract: path(&vm.boot_contract)?,
+        ca_certificate: path(&vm.ca_certificate)?,
+        client_certificate: path(&vm.client_certificate)?,
+        client_key: path(&vm.client_key)?,
+        host_facts: path(&vm.host_facts)?,
+        ..vm.clone()
+    })
+}
+
+fn log(directory: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let path = directory.join(SUPERVISOR_LOG);
+    let too_long = path.metadata().is_ok_and(|file| file.len() > LONGEST_LOG);
+    let mut options = File::options();
+    options.create(true).append(true).mode(0o600);
+    let log = options.open(&path)?;
+    if too_long {
+        log.set_len(0)?;
+    }
+    Ok(log)
+}
+
+/// Passes on what the supervisor reports. `Err(None)` means that it said no last word.
+async fn follow(
+    output: ChildStdout,
+    progress: &dyn Progress,
+) -> Result<Started, Option<DriverError>> {
+    let mut output = BufReader::new(output);
+    loop {
+        match protocol::receive(&mut output).await {
+            Ok(Some(Report::Step { text })) => progress.step(&text),
+            Ok(Some(Report::Warning { text })) => progress.warning(&text),
+            Ok(Some(Report::Started { started })) => return Ok(started),
+            Ok(Some(Report::Failed { error })) => return Err(Some(error.into())),
+            Ok(None) => return Err(None),
+            Err(error) => {
+                return Err(Some(system("the supervisor was not understood")(error)));
+            }
+        }
+    }
+}
+
+/// Asks the supervisor. An error means that there is none, or not any more.
+async fn ask(directory: &Path, request: &Request) -> io::Result<Reply> {
+    let mut stream = vm::connect(directory, SUPERVISOR_SOCKET)?;
+    stream.write_all(&protocol::line(request)?).await?;
+    let reply = protocol::receive(&mut BufReader::new(stream)).await?;
+    reply.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+/// What a machine without a supervisor does.
+async fn look(directory: &Path, record: Record) -> Observed {
+    let Ok((vm, _sources)) = vm::adopt(directory, record).await else {
+        return Observed::Unresponsive;
+    };
+    match vm.qmp.status().await {
+        Ok(status) => observed(status, Observed::Unresponsive),
+        Err(_) => Observed::Unresponsive,
+    }
+}
+
+/// Ends a machine whose supervisor is gone or does not answer.
+async fn stop_directly(machine: &MachineFiles, how: Stop) -> Result<bool, DriverError> {
+    let directory = &machine.directory;
+    let Some(record) = Record::of_a_living_vm(directory) else {
+        return match Lock::try_exclusive(&directory.join(LOCK)) {
+            Ok(_lock) => {
+                files::sweep(directory);
+                std::fs::remove_file(directory.join(SUPERVISOR_SOCKET)).ok();
+                Ok(false)
+            }
+            // A supervisor is about to start the machine.
+            Err(machine_store::Error::Locked { .. }) => {
+                Err(DriverError::Busy { name: machine.name.clone() })
+            }
+            // The whole directory may be gone.
+            Err(_) => Ok(false),
+        };
+    };
+    let process = record.qemu.clone();
+    match adopted(directory, record).await {
+        Some(vm) => ending::end(vm, how).await?,
+        None => ending::kill(&process).await?,
+    }
+    // A supervisor that hangs keeps its lock and removes this itself, should it come back.
+    if let Ok(_lock) = Lock::try_exclusive(&directory.join(LOCK)) {
+        files::sweep(directory);
+        std::fs::remove_file(directory.join(SUPERVISOR_SOCKET)).ok();
+    }
+    Ok(true)
+}
+
+async fn adopted(directory: &Path, record: Record) -> Option<Arc<Vm>> {
+    let adopted = tokio::time::timeout(Duration::from_secs(2), vm::adopt(directory, record)).await;
+    let (vm, _sources) = adopted.ok()?.ok()?;
+    Some(vm)
+}

@@ -1,0 +1,186 @@
+//! Plays QEMU and a guest that is up in no time: as much of both as a supervisor sees. It answers on
+//! the sockets it inherits (a script has put them in the place of the standard streams: QMP, the
+//! control line and the agent) and, like a guest, on the API's port.
+//!
+//! In its working directory the tests leave `guest.says` (lines sent after `Ready`) and
+//! `guest.is-deaf` (no agent); it writes down in `guest.heard` what it is told.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
+#![expect(clippy::print_stdout, reason = "it is what QEMU does")]
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::Notify;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "-version") {
+        return println!("QEMU emulator version 10.0.2");
+    }
+    if arguments.iter().any(|argument| argument == "-L") {
+        return;
+    }
+    let running = Arc::new(Notify::new());
+    tokio::spawn(control(listener(std::io::stdout()), running.clone()));
+    tokio::spawn(agent(listener(std::io::stderr())));
+    tokio::spawn(api(api_port(&arguments)));
+    let qmp = listener(std::io::stdin());
+    // One monitor at a time, as QEMU does it.
+    while let Ok((stream, _)) = qmp.accept().await {
+        monitor(stream, &running).await;
+    }
+}
+
+/// A listening socket that was put in the place of a standard stream.
+fn listener(stream: impl AsFd) -> UnixListener {
+    let descriptor = stream.as_fd().try_clone_to_owned().unwrap();
+    let listener = std::os::unix::net::UnixListener::from(descriptor);
+    listener.set_nonblocking(true).unwrap();
+    UnixListener::from_std(listener).unwrap()
+}
+
+fn api_port(arguments: &[String]) -> u16 {
+    let netdev = arguments.iter().find(|argument| argument.starts_with("user,")).unwrap();
+    let forward = netdev.split(',').find(|part| part.ends_with("-:2376")).unwrap();
+    forward.trim_end_matches("-:2376").rsplit(':').next().unwrap().parse().unwrap()
+}
+
+async fn monitor(stream: UnixStream, running: &Notify) {
+    let (read, mut write) = stream.into_split();
+    let greeting = json!({"QMP": {"version": {}, "capabilities": ["oob"]}});
+    say(&mut write, &greeting).await;
+    let mut lines = BufReader::new(read).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let command: Value = serde_json::from_str(&line).unwrap();
+        let answer = match command["execute"].as_str().unwrap() {
+            "cont" => {
+                running.notify_one();
+                json!({})
+            }
+            "query-status" => json!({"status": "running", "running": true}),
+            "human-monitor-command" => {
+                human(command["arguments"]["command-line"].as_str().unwrap())
+            }
+            "quit" => std::process::exit(0),
+            "system_powerdown" => {
+                heard("power button");
+                std::process::exit(0)
+            }
+            _ => json!({}),
+        };
+        say(&mut write, &json!({"return": answer, "id": command["id"]})).await;
+    }
+}
+
+fn human(command: &str) -> Value {
+    heard(command);
+    match command.split_once(' ') {
+        Some(("hostfwd_remove", rule)) => {
+            json!(format!("host forwarding rule for {rule} removed\r\n"))
+        }
+        Some(("info", _)) => json!("TCP[HOST_FORWARD] 13 127.0.0.1 8081 10.0.2.15 80 0 0\r\n"),
+        _ => json!(""),
+    }
+}
+
+async fn control(listener: UnixListener, running: Arc<Notify>) {
+    let mut is_first = true;
+    while let Ok((stream, _)) = listener.accept().await {
+        let (read, mut write) = stream.into_split();
+        if is_first {
+            running.notified().await;
+            let timings =
+                json!({"init_start": 1, "disk_mounted": 2, "daemon_start": 3, "api_listening": 4});
+            say(&mut write, &json!({"type": "ready", "version": "1", "timings": timings})).await;
+            let says = std::fs::read_to_string("guest.says").unwrap_or_default();
+            write.write_all(says.as_bytes()).await.unwrap();
+            is_first = false;
+        }
+        let mut lines = BufReader::new(read).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            heard(&line);
+        }
+    }
+}
+
+async fn agent(listener: UnixListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (read, mut write) = stream.into_split();
+        let mut read = BufReader::new(read);
+        let mut line = Vec::new();
+        while read.read_until(b'\n', &mut line).await.unwrap_or(0) > 0 {
+            let start = line.iter().position(|byte| *byte == b'{').unwrap();
+            let command: Value = serde_json::from_slice(&line[start..]).unwrap();
+            line.clear();
+            if Path::new("guest.is-deaf").exists() {
+                continue;
+            }
+            let answer = match command["execute"].as_str().unwrap() {
+                "guest-sync-delimited" => {
+                    write.write_all(&[0xff]).await.ok();
+                    command["arguments"]["id"].clone()
+                }
+                "guest-shutdown" => {
+                    heard(&format!("shutdown {}", command["arguments"]["mode"]));
+                    std::process::exit(0)
+                }
+                // Very late.
+                "guest-get-time" => json!(1),
+                other => {
+                    heard(other);
+                    json!({})
+                }
+            };
+            say(&mut write, &json!({"return": answer})).await;
+        }
+    }
+}
+
+/// Lets in only clients whom the CA knows.
+async fn api(port: u16) {
+    let read = |name: &str| CertificateDer::from_pem_file(name).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(read("ca.pem")).unwrap();
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        provider.clone(),
+    );
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![read("server.pem")],
+            PrivateKeyDer::from_pem_file("server-key.pem").unwrap(),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    while let Ok((stream, _)) = listener.accept().await {
+        let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+        let mut request = [0; 1024];
+        let length = stream.read(&mut request).await.unwrap();
+        heard(String::from_utf8_lossy(&request[..length]).lines().next().unwrap());
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").await.unwrap();
+        stream.shutdown().await.ok();
+    }
+}
+
+async fn say(write: &mut OwnedWriteHalf, message: &Value) {
+    write.write_all(format!("{message}\n").as_bytes()).await.ok();
+}
+
+fn heard(line: &str) {
+    let mut file = std::fs::File::options().create(true).append(true).open("guest.heard").unwrap();
+    writeln!(file, "{line}").unwrap();
+}
