@@ -1,0 +1,146 @@
+//! Measures what people wait for and prints one table. Nothing here passes or fails.
+
+#![expect(clippy::print_stdout, reason = "the table is this program's result")]
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use machine_e2e::{Host, Machine, Run, archive};
+use serde_json::{Value, json};
+
+/// Machines created and started; containers run.
+const MACHINES: usize = 5;
+const CONTAINERS: usize = 50;
+
+fn main() -> Result<()> {
+    let mut table = Table::default();
+    create_and_start(&mut table)?;
+    let machine = Machine::create("bench", &[])?;
+    containers(&machine, &mut table)?;
+    memory(&machine, &mut table)?;
+    image(&mut table)?;
+    println!("{table}");
+    Ok(())
+}
+
+/// Rows of name, value and how many measurements.
+#[derive(Default)]
+struct Table(Vec<(String, String)>);
+
+impl Table {
+    fn row(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    /// Median and the slowest of twenty.
+    fn times(&mut self, name: &str, mut milliseconds: Vec<f64>) {
+        milliseconds.sort_by(f64::total_cmp);
+        let at = |share: usize| milliseconds[(milliseconds.len() - 1) * share / 100];
+        let count = milliseconds.len();
+        self.row(name, format!("p50 {:.0} ms, p95 {:.0} ms of {count}", at(50), at(95)));
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "| what | measured |\n|---|---|")?;
+        self.0.iter().try_for_each(|(name, value)| writeln!(f, "| {name} | {value} |"))
+    }
+}
+
+fn create_and_start(table: &mut Table) -> Result<()> {
+    let host = Host::new()?;
+    // The first one makes the CA and finds out what accelerates here.
+    let run = |words: &[&str]| -> Result<(f64, Value)> {
+        let begun = Instant::now();
+        let printed = host.machine().args(words).run()?.text()?;
+        let took = begun.elapsed().as_secs_f64() * 1000.0;
+        Ok((took, serde_json::from_str(printed.lines().last().unwrap_or("null")).unwrap_or(Value::Null)))
+    };
+    run(&["create", "--timings", "first"])?;
+    run(&["rm", "-f", "-y", "first"])?;
+    let (mut creates, mut starts) = (Vec::new(), Vec::new());
+    let (mut create_parts, mut start_parts) = (Vec::new(), Vec::new());
+    for _ in 0..MACHINES {
+        let (took, parts) = run(&["create", "--timings", "x"])?;
+        creates.push(took);
+        create_parts.push(parts);
+        run(&["stop", "x"])?;
+        let (took, parts) = run(&["start", "--timings", "x"])?;
+        starts.push(took);
+        start_parts.push(parts);
+        run(&["rm", "-f", "-y", "x"])?;
+    }
+    table.row("acceleration", create_parts[0]["acceleration"].to_string());
+    table.times("create → ready", creates);
+    breakdown(table, "create", &create_parts);
+    table.times("start → ready", starts);
+    breakdown(table, "start", &start_parts);
+    Ok(())
+}
+
+/// The median of each part.
+fn breakdown(table: &mut Table, of: &str, runs: &[Value]) {
+    let Some(first) = runs.first().and_then(|run| run["timings"].as_array()) else { return };
+    for (index, part) in first.iter().enumerate() {
+        let mut values: Vec<f64> = runs
+            .iter()
+            .filter_map(|run| run["timings"][index]["milliseconds"].as_f64())
+            .collect();
+        values.sort_by(f64::total_cmp);
+        if let (Some(name), Some(median)) = (part["step"].as_str(), values.get(values.len() / 2)) {
+            table.row(format!("{of}: {name}"), format!("{median:.0} ms"));
+        }
+    }
+}
+
+fn containers(machine: &Machine, table: &mut Table) -> Result<()> {
+    let image = archive::docker_archive(
+        "busybox:latest",
+        json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]}),
+        &[archive::busybox_root()?],
+    )?;
+    machine.docker(["load"]).run_with(&image)?.ok()?;
+    table.times("docker version", repeat(machine, &["version"], 10)?);
+    table.times("docker run --rm busybox true", repeat(machine, &["run", "--rm", "busybox", "true"], CONTAINERS)?);
+    machine.docker(["run", "-d", "--name", "x", "busybox", "sleep", "1000"]).run()?.ok()?;
+    table.times("docker exec x true", repeat(machine, &["exec", "x", "true"], CONTAINERS)?);
+    machine.docker(["rm", "-f", "x"]).run()?.ok()
+}
+
+fn repeat(machine: &Machine, words: &[&str], times: usize) -> Result<Vec<f64>> {
+    (0..times)
+        .map(|_| {
+            let begun = Instant::now();
+            machine.docker(words.iter().copied()).run()?.ok()?;
+            Ok(begun.elapsed().as_secs_f64() * 1000.0)
+        })
+        .collect()
+}
+
+fn memory(machine: &Machine, table: &mut Table) -> Result<()> {
+    let info = machine.ssh(["cat", "/proc/meminfo"]).run()?.text()?;
+    let kib = |name: &str| -> Result<u64> {
+        let line = info.lines().find(|line| line.starts_with(name)).context("no such line")?;
+        Ok(line.split_whitespace().nth(1).context("no number")?.parse()?)
+    };
+    let used = kib("MemTotal:")? - kib("MemAvailable:")?;
+    table.row("guest memory in use when idle", format!("{} MiB", used / 1024));
+    let resident = machine.ssh(["grep VmRSS /proc/[0-9]*/status; grep -H Name: /proc/[0-9]*/status"]).run()?;
+    let daemon = resident.stdout.lines().filter(|line| line.contains("VmRSS")).filter_map(|line| {
+        line.split_whitespace().rev().nth(1)?.parse::<u64>().ok()
+    });
+    table.row("largest process of the guest", format!("{} MiB resident", daemon.max().unwrap_or(0) / 1024));
+    Ok(())
+}
+
+fn image(table: &mut Table) -> Result<()> {
+    let directory = machine_e2e::host::workspace().join("target/release/image/x86_64");
+    let manifest: Value = serde_json::from_slice(&std::fs::read(directory.join("manifest.json"))?)?;
+    for role in ["kernel", "initramfs", "disk"] {
+        let file = &manifest["files"][role];
+        let packed = &file["packed"]["size"];
+        table.row(format!("image: {role}"), format!("{} bytes, packed {packed}", file["size"]));
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! Containers and images through real docker commands, on one machine.
+
+mod events;
+mod exec;
+mod fixture;
+mod images;
+mod isolation;
+mod life;
+mod network;
+mod old_client;
+mod run;
+mod system;
+mod terminal;
+mod volumes;
+
+use std::process::ExitCode;
+
+use machine_e2e::Suite;
+
+fn main() -> ExitCode {
+    machine_e2e::main(4, || {
+        let mut suite = Suite::new(fixture::Fixture::new()?);
+        suite.add("system", system::CHECKS);
+        suite.add("images", images::CHECKS);
+        suite.add("run", run::CHECKS);
+        suite.add("isolation", isolation::CHECKS);
+        suite.add("life", life::CHECKS);
+        suite.add("exec", exec::CHECKS);
+        suite.add("terminal", terminal::CHECKS);
+        suite.add("volumes", volumes::CHECKS);
+        suite.add("network", network::CHECKS);
+        suite.add("events", events::CHECKS);
+        suite.add("old_client", old_client::CHECKS);
+        Ok(suite)
+    })
+}
