@@ -42,10 +42,13 @@ pub(super) fn machine(vm: &VmSpec, list: &mut Arguments) {
     list.option("-machine", machine);
     list.option(
         "-accel",
-        match vm.accelerator {
-            Accelerator::Kvm => "kvm",
-            Accelerator::Hvf => "hvf",
-            Accelerator::Tcg => "tcg",
+        match (vm.accelerator, vm.cpus) {
+            (Accelerator::Kvm, _) => "kvm",
+            (Accelerator::Hvf, _) => "hvf",
+            (Accelerator::Tcg, 0..=1) => "tcg",
+            // With a thread for each CPU, a breakpoint of the kernel's code patching can arrive
+            // after it was taken back, and the guest dies (seen with QEMU 7.2 in one boot of four).
+            (Accelerator::Tcg, _) => "tcg,thread=single",
         },
     );
 }
