@@ -1,0 +1,228 @@
+//! The engine's Runtime port: containers and their processes.
+
+mod launch;
+mod recovery;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use engine::error::{Error, Kind, Result};
+use engine::ports::{ContainerSpec, ExecSpec, ExitStatus, Process, ProcessId, Recovered, Runtime};
+use guest_init::client::InitClient;
+
+use crate::records::{self, Record, container_prefix, exec_prefix};
+use crate::{cgroup, overlay, signals};
+
+/// Containers built by libcontainer, in a helper process each; init is the parent of their
+/// processes and keeps their pipes.
+#[derive(Clone, Debug)]
+pub struct LibcontainerRuntime {
+    init: InitClient,
+    state_root: PathBuf,
+    records: Arc<Mutex<BTreeMap<String, Record>>>,
+}
+
+impl LibcontainerRuntime {
+    /// Keeps what a later daemon needs in `state_root`, a directory in memory.
+    pub fn new(init: InitClient, state_root: PathBuf) -> Self {
+        Self { init, state_root, records: Arc::default() }
+    }
+
+    fn records(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where libcontainer keeps its state: one directory for each container.
+    fn libcontainer_root(&self) -> PathBuf {
+        self.state_root.join("oci")
+    }
+
+    fn bundle(&self, container: &str) -> PathBuf {
+        self.state_root.join("bundle").join(container)
+    }
+
+    /// Changes a record, on disk first.
+    fn update(&self, container: &str, change: impl FnOnce(&mut Record)) -> Result<()> {
+        let mut records = self.records();
+        let record = records.get_mut(container).ok_or_else(|| no_container(container))?;
+        let mut changed = record.clone();
+        change(&mut changed);
+        records::save(&self.state_root, &changed)
+            .map_err(|error| Error::internal("cannot record the container", error))?;
+        *record = changed;
+        Ok(())
+    }
+
+    fn record(&self, container: &str) -> Result<Record> {
+        self.records().get(container).cloned().ok_or_else(|| no_container(container))
+    }
+
+    /// Enters a container that is about to be made.
+    fn enter(&self, spec: &ContainerSpec) -> Result<()> {
+        let mut records = self.records();
+        if records.contains_key(&spec.id) {
+            return Err(Error::conflict(format!("container {} exists already", spec.id)));
+        }
+        let record = Record {
+            id: spec.id.clone(),
+            merged: spec.root.merged.clone(),
+            ulimits: spec.ulimits.clone(),
+            oom_score_adj: spec.oom_score_adj,
+            ..Record::default()
+        };
+        std::fs::create_dir_all(self.libcontainer_root())
+            .and_then(|()| records::save(&self.state_root, &record))
+            .map_err(|error| Error::internal("cannot record the container", error))?;
+        records.insert(spec.id.clone(), record);
+        Ok(())
+    }
+
+    /// The container that a process belongs to.
+    fn container_of(&self, process: ProcessId) -> Option<String> {
+        self.records().values().find_map(|record| {
+            let mut processes = record.process.iter().chain(record.execs.values());
+            processes.any(|it| it.id() == process).then(|| record.id.clone())
+        })
+    }
+}
+
+#[async_trait]
+impl Runtime for LibcontainerRuntime {
+    async fn create(&self, spec: ContainerSpec) -> Result<Process> {
+        if !is_id(&spec.id) {
+            return Err(Error::invalid("not a container's id"));
+        }
+        self.enter(&spec)?;
+        let spec = Arc::new(spec);
+        let created = self.try_create(&spec).await;
+        if created.is_err()
+            && let Err(error) = self.delete(&spec.id).await
+        {
+            tracing::error!(container = spec.id, %error, "a half made container stays");
+        }
+        created
+    }
+
+    async fn start(&self, container: &str) -> Result<()> {
+        // Recorded first: a daemon that finds it started lets it run again, which does no harm,
+        // while one that finds it not started would delete a running container.
+        self.update(container, |record| record.started = true)?;
+        let directory = self.libcontainer_root().join(container);
+        blocking(move || {
+            recovery::notify(&directory)
+                .map_err(|error| Error::internal("cannot start the container", error))
+        })
+        .await
+    }
+
+    async fn exec(&self, container: &str, exec: ExecSpec) -> Result<Process> {
+        self.try_exec(container, exec).await
+    }
+
+    async fn wait(&self, process: ProcessId) -> Result<ExitStatus> {
+        let container = self.container_of(process);
+        let exit = self.init.wait(process.pid, process.start_time).await.map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => Kind::NotFound,
+                _ => Kind::Internal,
+            };
+            Error::caused(kind, "cannot wait for the process", error)
+        })?;
+        Ok(ExitStatus {
+            code: guest_process::shell_code(exit.status),
+            oom_killed: container.is_some_and(|id| cgroup::oom_killed(&cgroup::directory(&id))),
+            unix_nanos: exit.unix_nanos,
+        })
+    }
+
+    async fn signal(&self, process: ProcessId, signal: i32) -> Result<()> {
+        signals::send(process, signal).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                Error::caused(Kind::NotFound, "the process has ended", error)
+            }
+            io::ErrorKind::InvalidInput => {
+                Error::caused(Kind::InvalidArgument, format!("invalid signal: {signal}"), error)
+            }
+            _ => Error::internal("cannot send the signal", error),
+        })
+    }
+
+    async fn kill_all(&self, container: &str) -> Result<()> {
+        self.record(container)?;
+        cgroup::kill(&cgroup::directory(container))
+            .map_err(|error| Error::internal("cannot kill the container", error))
+    }
+
+    async fn delete(&self, container: &str) -> Result<()> {
+        let Ok(record) = self.record(container) else { return Ok(()) };
+        let state = [self.libcontainer_root().join(container), self.bundle(container)];
+        let (id, merged) = (record.id.clone(), record.merged.clone());
+        blocking(move || {
+            let remove = || -> io::Result<()> {
+                cgroup::remove(&cgroup::directory(&id))?;
+                overlay::unmount_all(&merged)?;
+                for directory in state {
+                    match std::fs::remove_dir_all(directory) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                        _ => {}
+                    }
+                }
+                Ok(())
+            };
+            remove().map_err(|error| Error::internal("cannot delete the container", error))
+        })
+        .await?;
+        self.forget_streams(record.process.as_ref(), &container_prefix(container)).await?;
+        for (exec, process) in &record.execs {
+            self.forget_streams(Some(process), &exec_prefix(container, exec)).await?;
+        }
+        records::remove(&self.state_root, container)
+            .map_err(|error| Error::internal("cannot forget the container", error))?;
+        self.records().remove(container);
+        Ok(())
+    }
+
+    async fn forget_exec(&self, container: &str, exec: &str) -> Result<()> {
+        let Ok(record) = self.record(container) else { return Ok(()) };
+        let Some(process) = record.execs.get(exec) else { return Ok(()) };
+        self.forget_streams(Some(process), &exec_prefix(container, exec)).await?;
+        self.update(container, |record| {
+            record.execs.remove(exec);
+        })
+    }
+
+    async fn processes(&self, container: &str) -> Result<Vec<i32>> {
+        self.record(container)?;
+        cgroup::processes(&cgroup::directory(container)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => not_running(container),
+            _ => Error::internal("cannot list the container's processes", error),
+        })
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>> {
+        self.recover_all().await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("a task of the runtime was lost", error))?
+}
+
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn no_container(container: &str) -> Error {
+    Error::not_found(format!("no such container in the runtime: {container}"))
+}
+
+fn not_running(container: &str) -> Error {
+    Error::conflict(format!("container {container} is not running"))
+}

@@ -1,0 +1,60 @@
+//! A container's root: its layers mounted as one file system.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use engine::ports::RootFilesystem;
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
+};
+
+/// Mounts the layers at `root.merged`.
+///
+/// Each layer is an option of its own: the old mount(2) takes all options in one page, which
+/// images with many layers outgrow.
+pub(crate) fn mount(root: &RootFilesystem) -> io::Result<()> {
+    std::fs::create_dir_all(&root.merged)?;
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    configure(&context, root).map_err(|error| explained(&context, error))?;
+    let mounted = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    Ok(move_mount(mounted.as_fd(), "", CWD, &root.merged, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+fn configure(context: &OwnedFd, root: &RootFilesystem) -> io::Result<()> {
+    fsconfig_set_string(context, "source", "overlay")?;
+    for layer in &root.lower {
+        fsconfig_set_string(context, "lowerdir+", layer.as_path())?;
+    }
+    fsconfig_set_string(context, "upperdir", root.upper.as_path())?;
+    fsconfig_set_string(context, "workdir", root.work.as_path())?;
+    // The index ties an upper directory to its layers' file handles, which a restored or resized
+    // disk changes.
+    fsconfig_set_string(context, "index", "off")?;
+    Ok(fsconfig_create(context)?)
+}
+
+/// The kernel's own words about a failed mount can be read from its context.
+fn explained(context: &OwnedFd, error: io::Error) -> io::Error {
+    let mut buffer = [0; 512];
+    match rustix::io::read(context, &mut buffer) {
+        Ok(length) if length > 0 => {
+            let text = String::from_utf8_lossy(&buffer[..length]).trim().to_owned();
+            io::Error::new(error.kind(), format!("{text}: {error}"))
+        }
+        _ => error,
+    }
+}
+
+/// Unmounts whatever is mounted at `merged`. Succeeds when nothing is.
+pub(crate) fn unmount_all(merged: &Path) -> io::Result<()> {
+    loop {
+        match unmount(merged, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
