@@ -43,13 +43,15 @@ pub(super) fn build(cache: &Path, target: &Path) -> Result<()> {
     if !kept.exists() {
         let work = tempfile::tempdir_in(cache).context("making a work directory")?;
         let raw = work.path().join("disk.raw");
+        let settings = work.path().join("mke2fs.conf");
+        std::fs::write(&settings, "[fs_types]\next4 = {\n}\n")?;
         std::fs::File::create(&raw)?.set_len(SIZE_BYTES)?;
         super::run(
             Command::new("mke2fs")
                 .args(OPTIONS)
                 .arg(&raw)
                 .env("PATH", path_with_sbin())
-                .env("MKE2FS_CONFIG", "/dev/null")
+                .env("MKE2FS_CONFIG", &settings)
                 .env("E2FSPROGS_FAKE_TIME", super::EPOCH.to_string()),
         )?;
         let packed = work.path().join("disk.qcow2");

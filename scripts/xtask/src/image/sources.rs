@@ -53,7 +53,13 @@ pub(super) fn fetch(
     let work = tempfile::tempdir_in(cache).context("making a work directory")?;
     super::run(
         Command::new("apt-get")
-            .args(["download", "-qq", "-o", "APT::Sandbox::User=root", &format!("{package}={version}")])
+            .args([
+                "download",
+                "-qq",
+                "-o",
+                "APT::Sandbox::User=root",
+                &format!("{package}={version}"),
+            ])
             .current_dir(work.path()),
     )
     .with_context(|| {
