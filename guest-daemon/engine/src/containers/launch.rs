@@ -1,0 +1,242 @@
+//! The job that starts a container's process, and undoes all of it when a step fails.
+
+use engine_store::objects::{ContainerRecord, StoredStatus};
+
+use super::core::Core;
+use super::modes::{self, NetworkMode};
+use super::snapshot::{endpoint_record, published_record};
+use super::spec::{self, Surroundings};
+use super::{files, ports};
+use crate::blocking::blocking;
+use crate::error::{Error, Kind, Result};
+use crate::ids;
+use crate::logs::{Hub, Journal, LogDriver, Pump, driver};
+use crate::ports::{AttachRequest, Process, ProcessId};
+use crate::time::to_stored;
+
+/// A container whose process runs.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub record: ContainerRecord,
+    pub process: ProcessId,
+    /// Completes when everything that it said was handed out.
+    pub pump: tokio::task::JoinHandle<()>,
+}
+
+/// Why it does not run, and the exit code that says so.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub error: Error,
+    pub exit_code: i32,
+}
+
+/// Starts it. The record that comes back says `Running` and was stored before the process ran.
+pub(super) async fn launch(
+    core: &Core,
+    mut record: ContainerRecord,
+    hub: std::sync::Arc<Hub>,
+) -> std::result::Result<Launched, Failed> {
+    let id = record.id.clone();
+    match start(core, &mut record, hub).await {
+        Ok((process, pump)) => Ok(Launched { record, process, pump }),
+        Err(error) => {
+            undo(core, &id).await;
+            Err(failed(error))
+        }
+    }
+}
+
+/// Takes back whatever a start made.
+pub(super) async fn undo(core: &Core, id: &str) {
+    if let Err(error) = core.runtime.delete(id).await {
+        tracing::error!(container = id, error = error.with_causes(), "cannot clean up a container");
+    }
+    if let Err(error) = core.network.detach(id).await {
+        tracing::error!(container = id, error = error.with_causes(), "cannot clean up a network");
+    }
+}
+
+async fn start(
+    core: &Core,
+    record: &mut ContainerRecord,
+    hub: std::sync::Arc<Hub>,
+) -> Result<(ProcessId, tokio::task::JoinHandle<()>)> {
+    prepare_mounts(core, record).await?;
+    let around = connect(core, record).await?;
+    let spec = spec::build(record, core.store.layout(), around)?;
+    let process = core.runtime.create(spec).await.map_err(in_dockers_words)?;
+    publish(core, record).await?;
+    let id = process.id;
+    record.state.status = StoredStatus::Running;
+    record.state.pid = id.pid;
+    record.state.process_start = id.start_time;
+    record.state.exit_code = 0;
+    record.state.oom_killed = false;
+    record.state.error.clear();
+    record.state.started_at = Some(to_stored(core.clock.now()));
+    record.manually_stopped = false;
+    let (store, stored) = (core.store.clone(), record.clone());
+    // Before the process runs: a daemon that dies now finds it again with all that belongs to it.
+    blocking(move || store.put_container(&stored)).await?;
+    let pump = pump(core, record, hub, process, Journaling::Begin).await?;
+    match core.runtime.start(&record.id).await {
+        Ok(()) => Ok((id, pump)),
+        Err(error) => {
+            pump.abort();
+            Err(in_dockers_words(error))
+        }
+    }
+}
+
+/// Whether a log is begun or gone on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Journaling {
+    Begin,
+    Recover,
+}
+
+/// Begins to move what the process says.
+pub(super) async fn pump(
+    core: &Core,
+    record: &ContainerRecord,
+    hub: std::sync::Arc<Hub>,
+    process: Process,
+    how: Journaling,
+) -> Result<tokio::task::JoinHandle<()>> {
+    let journal = match driver(&record.host.log_config)? {
+        LogDriver::None => None,
+        LogDriver::JsonFile(rotation) => {
+            let log = core.store.layout().container_log(&record.id);
+            let mark = core.mark_path(&record.id);
+            let opened = tokio::task::spawn_blocking(move || match how {
+                Journaling::Begin => Journal::begin(&log, &mark, rotation),
+                Journaling::Recover => Journal::recover(&log, &mark, rotation),
+            });
+            Some(opened.await.map_err(|failed| Error::internal("cannot open the log", failed))??)
+        }
+    };
+    let pump = Pump { hub, journal, clock: core.clock.clone(), stop: core.stop.clone() };
+    Ok(core.tasks.spawn(pump.begin(process.io)))
+}
+
+async fn prepare_mounts(core: &Core, record: &ContainerRecord) -> Result<()> {
+    for mount in record.mounts.iter().filter(|mount| mount.kind == "volume") {
+        // One that was removed by force comes back empty.
+        core.volumes.for_container(&mount.name).await?;
+    }
+    let store = core.store.clone();
+    let missing: Vec<String> = record
+        .mounts
+        .iter()
+        .filter(|mount| mount.kind == "bind" && mount.create_source)
+        .map(|mount| mount.source.clone())
+        .collect();
+    blocking(move || missing.iter().try_for_each(|path| store.make_guest_folder(path))).await
+}
+
+/// Gives the container its network, and the files that speak of it.
+async fn connect(core: &Core, record: &mut ContainerRecord) -> Result<Surroundings> {
+    let mut around = Surroundings { files_of: record.id.clone(), ..Surroundings::default() };
+    let mut address = None;
+    record.endpoint = None;
+    record.published = Vec::new();
+    record.sandbox = ids::new_id();
+    match modes::network(&record.config, &record.host)? {
+        NetworkMode::Bridge => {
+            let asked = record.networks.get("bridge").map(|n| n.mac_address.clone());
+            let request = AttachRequest {
+                container: record.id.clone(),
+                mac_address: asked.unwrap_or_default(),
+            };
+            let endpoint = core
+                .network
+                .attach(request)
+                .await
+                .map_err(|error| error.within("failed to set up container networking"))?;
+            address = Some(endpoint.address.to_string());
+            around.network_namespace = Some(endpoint.namespace.clone());
+            around.own_network = true;
+            record.endpoint = Some(endpoint_record(&endpoint));
+        }
+        NetworkMode::None => {
+            around.network_namespace = Some(core.network.isolate(&record.id).await?);
+            around.own_network = true;
+        }
+        NetworkMode::Host => {}
+        NetworkMode::Container(other) => {
+            let other = core.registry.find(&other)?.look();
+            let namespace = other.namespace.clone().ok_or_else(|| {
+                Error::conflict(format!(
+                    "cannot join network namespace of a non running container: container {} is \
+                     not running",
+                    other.container.name
+                ))
+            })?;
+            around.network_namespace = Some(namespace);
+            around.files_of.clone_from(&other.container.id);
+            return Ok(around);
+        }
+    }
+    write_files(core, record, address.as_deref()).await?;
+    Ok(around)
+}
+
+async fn write_files(core: &Core, record: &ContainerRecord, address: Option<&str>) -> Result<()> {
+    let gateway = core.network.bridge().1.to_string();
+    let hosts = files::hosts(&record.config, &record.host, &gateway, address)?;
+    let hostname = files::hostname(&record.config);
+    let resolv_conf = files::resolv_conf(&record.host, &core.network.resolv_conf());
+    let (store, id) = (core.store.clone(), record.id.clone());
+    blocking(move || {
+        store.write_container_file(&id, "hosts", &hosts)?;
+        store.write_container_file(&id, "hostname", &hostname)?;
+        store.write_container_file(&id, "resolv.conf", &resolv_conf)
+    })
+    .await
+}
+
+async fn publish(core: &Core, record: &mut ContainerRecord) -> Result<()> {
+    let Some(endpoint) = &record.endpoint else { return Ok(()) };
+    let wanted = ports::wanted(&record.config, &record.host)?;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let published = core.network.publish(&record.id, wanted).await.map_err(|error| {
+        error.within(&format!(
+            "failed to set up container networking: driver failed programming external \
+             connectivity on endpoint {} ({})",
+            record.name, endpoint.id
+        ))
+    })?;
+    record.published = published.into_iter().map(published_record).collect();
+    Ok(())
+}
+
+/// Clients derive 126 and 127 from these words.
+fn in_dockers_words(error: Error) -> Error {
+    if error.kind() != Kind::InvalidArgument {
+        return error.within("failed to create task for container");
+    }
+    let text = format!(
+        "failed to create task for container: failed to create shim task: OCI runtime create \
+         failed: unable to start container process: error during container init: {error}: unknown"
+    );
+    Error::caused(Kind::InvalidArgument, text, error)
+}
+
+fn failed(error: Error) -> Failed {
+    let exit_code = exit_code_of(&error.to_string());
+    Failed { error, exit_code }
+}
+
+/// The exit code that a process's failure to start stands for.
+pub(crate) fn exit_code_of(text: &str) -> i32 {
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if says(&["executable file not found", "no such file or directory"]) {
+        127
+    } else if says(&["permission denied", "is a directory", "exec format error"]) {
+        126
+    } else {
+        128
+    }
+}

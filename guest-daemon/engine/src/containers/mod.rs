@@ -1,0 +1,220 @@
+//! Containers: one task owns each, everybody else sees the last published snapshot.
+
+mod attach;
+mod core;
+mod create;
+mod detach;
+mod files;
+mod launch;
+mod list;
+mod merge;
+mod modes;
+mod mounts;
+mod names;
+mod ports;
+mod recover;
+mod registry;
+mod restart;
+mod security;
+mod signals;
+mod snapshot;
+mod spec;
+mod state;
+mod task;
+mod top;
+mod types;
+mod validate;
+mod wait;
+
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use tokio::sync::oneshot;
+
+pub(crate) use attach::{Forward, forward_input};
+pub(crate) use core::Core;
+pub(crate) use detach::DetachKeys;
+pub(crate) use launch::exit_code_of;
+pub(crate) use mounts::check_volume_name;
+pub(crate) use registry::{Handle, Registry, Snapshot, count};
+pub(crate) use security::{capabilities, options as security_options};
+pub(crate) use signals::parse as parse_signal;
+pub(crate) use spec::environment;
+use task::StopReason;
+pub(crate) use task::{Command, attributes_of};
+pub use types::{
+    AttachOptions, Container, CreateContainer, Created, ListContainers, LogOptions, MountPoint,
+    State, Status, Top, WaitCondition, WaitResult,
+};
+
+use crate::blocking::blocking;
+use crate::error::{Error, Kind, Outcome, Result};
+use crate::logs::{self, LogFile};
+use crate::ports::TerminalSize;
+use crate::streams::Output;
+
+/// The grace period of a stop that names none.
+const DEFAULT_GRACE_SECONDS: i64 = 10;
+
+/// The service over all containers. A `reference` is a name (with or without a leading `/`), an id
+/// or a unique prefix of one.
+#[derive(Clone, Debug)]
+pub struct Containers {
+    core: Core,
+}
+
+impl Containers {
+    pub fn inspect(&self, reference: &str) -> Result<Container> {
+        Ok(self.core.registry.find(reference)?.look().container.clone())
+    }
+
+    /// Bytes written above the image, and bytes altogether.
+    pub async fn size(&self, reference: &str) -> Result<(u64, u64)> {
+        let snapshot = self.core.registry.find(reference)?.look();
+        let (store, id) = (self.core.store.clone(), snapshot.container.id.clone());
+        let written = blocking(move || store.container_size(&id)).await?;
+        Ok((written, written + self.core.images.layers_size(&snapshot.layers)))
+    }
+
+    /// `detach_keys` belong to a client's attachment and change nothing here.
+    pub async fn start(&self, reference: &str, detach_keys: &str) -> Result<Outcome> {
+        DetachKeys::parse(detach_keys)?;
+        let handle = self.core.registry.find(reference)?;
+        ask(&handle, Command::Start).await
+    }
+
+    /// `timeout` in seconds, negative for ever; `None` takes the container's own, else 10.
+    pub async fn stop(
+        &self,
+        reference: &str,
+        signal: Option<&str>,
+        timeout: Option<i64>,
+    ) -> Result<Outcome> {
+        let handle = self.core.registry.find(reference)?;
+        stop(&handle, signal, timeout, StopReason::User).await
+    }
+
+    pub async fn restart(
+        &self,
+        reference: &str,
+        signal: Option<&str>,
+        timeout: Option<i64>,
+    ) -> Result<()> {
+        let handle = self.core.registry.find(reference)?;
+        stop(&handle, signal, timeout, StopReason::Restart).await?;
+        ask(&handle, Command::Start).await?;
+        let snapshot = handle.look();
+        let attributes = attributes_of(&snapshot.container);
+        self.core.events.publish("container", "restart", &handle.id, attributes);
+        Ok(())
+    }
+
+    /// `signal` as `KILL`, `SIGKILL` or `9`; empty is `KILL`.
+    pub async fn kill(&self, reference: &str, signal: &str) -> Result<()> {
+        let signal = if signal.is_empty() { signals::KILL } else { signals::parse(signal)? };
+        let handle = self.core.registry.find(reference)?;
+        ask(&handle, |reply| Command::Kill { signal, reply }).await
+    }
+
+    pub async fn remove(&self, reference: &str, force: bool, volumes: bool) -> Result<()> {
+        let handle = self.core.registry.find(reference)?;
+        if handle.look().container.state.status == Status::Removing {
+            return Err(Error::conflict(format!(
+                "removal of container {reference} is already in progress"
+            )));
+        }
+        ask(&handle, |reply| Command::Remove { force, volumes, reply }).await
+    }
+
+    pub async fn rename(&self, reference: &str, name: &str) -> Result<()> {
+        let handle = self.core.registry.find(reference)?;
+        let name = name.to_owned();
+        ask(&handle, |reply| Command::Rename { name, reply }).await
+    }
+
+    pub async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()> {
+        let handle = self.core.registry.find(reference)?;
+        let input = handle.hub.input().borrow().clone();
+        match input {
+            Some(input) if handle.look().is_running() => input.resize(size).await,
+            _ => Err(not_running(&handle.id)),
+        }
+    }
+
+    /// Items carry their stream; the text already has timestamps and details if asked for. The
+    /// flag tells whether the container has a terminal.
+    pub async fn logs(
+        &self,
+        reference: &str,
+        options: LogOptions,
+    ) -> Result<(bool, BoxStream<'static, Result<Output>>)> {
+        if !options.stdout && !options.stderr {
+            return Err(Error::invalid("Bad parameters: you must choose at least one stream"));
+        }
+        let handle = self.core.registry.find(reference)?;
+        let Some(path) = handle.hub.log().cloned() else {
+            return Err(Error::unimplemented("configured logging driver does not support reading"));
+        };
+        let tty = handle.look().container.config.tty;
+        let log = LogFile { hub: handle.hub, path, clock: self.core.clock.clone() };
+        Ok((tty, logs::read(log, options).await?))
+    }
+}
+
+impl Containers {
+    /// Stops all that run, at the same time; a restart policy still counts at the next open.
+    pub(crate) async fn stop_all(&self, grace_seconds: i64) {
+        let stops = self.core.registry.all().into_iter().map(|handle| async move {
+            if let Err(error) = stop(&handle, None, Some(grace_seconds), StopReason::Shutdown).await {
+                tracing::warn!(container = handle.id, reason = %error, "a container is not stopped");
+            }
+        });
+        futures::future::join_all(stops).await;
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.core.stop.cancel();
+    }
+
+    /// Ends every task of the engine.
+    pub(crate) async fn let_go(&self) {
+        self.cancel();
+        self.core.tasks.close();
+        self.core.tasks.wait().await;
+    }
+}
+
+/// Sends a command to a container's task and waits for its answer.
+async fn ask<T>(
+    handle: &Handle,
+    command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command,
+) -> Result<T> {
+    let (reply, answer) = oneshot::channel();
+    let gone = || Error::not_found(format!("No such container: {}", handle.id));
+    handle.commands.send(command(reply)).await.map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
+}
+
+async fn stop(
+    handle: &Handle,
+    signal: Option<&str>,
+    timeout: Option<i64>,
+    why: StopReason,
+) -> Result<Outcome> {
+    let config = &handle.look().container.config;
+    let own = config.stop_signal.as_deref();
+    let signal = match signal.filter(|signal| !signal.is_empty()).or(own) {
+        Some(signal) if !signal.is_empty() => signals::parse(signal)?,
+        _ => signals::TERM,
+    };
+    let seconds = timeout.or(config.stop_timeout).unwrap_or(DEFAULT_GRACE_SECONDS);
+    let grace = u64::try_from(seconds).ok().map(Duration::from_secs);
+    ask(handle, |reply| Command::Stop { signal, grace, why, reply }).await
+}
+
+fn not_running(id: &str) -> Error {
+    Error::new(Kind::Conflict, format!("container {id} is not running"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! What a user asked to be mounted: `-v`, `--mount`, `--tmpfs` and the image's volumes.
+
+use engine_store::objects::MountRecord;
+
+use crate::config::{ContainerConfig, HostConfig, MountRequest};
+use crate::error::{Error, Result};
+
+use super::names::is_allowed;
+
+const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+
+/// All mounts of a new container, in the order they were asked for, volumes not yet made. An
+/// anonymous volume has no name yet. Whether to fill a volume from the image comes with each.
+pub(super) fn wanted(
+    config: &ContainerConfig,
+    host: &HostConfig,
+) -> Result<Vec<(MountRecord, bool)>> {
+    let mut mounts: Vec<(MountRecord, bool)> = Vec::new();
+    for bind in host.binds.as_deref().unwrap_or_default() {
+        add(&mut mounts, parse_bind(bind)?)?;
+    }
+    for request in &host.mounts {
+        add(&mut mounts, from_request(request)?)?;
+    }
+    let taken = |mounts: &[(MountRecord, bool)], path: &str| {
+        mounts.iter().any(|(mount, _)| mount.destination == path)
+            || host.tmpfs.keys().any(|tmpfs| clean(tmpfs) == path)
+    };
+    for path in host.tmpfs.keys() {
+        absolute(path, path)?;
+        if mounts.iter().any(|(mount, _)| mount.destination == clean(path)) {
+            return Err(duplicate(&clean(path)));
+        }
+    }
+    for path in &config.volumes {
+        absolute(path, path)?;
+        let destination = clean(path);
+        if !taken(&mounts, &destination) {
+            let mount = MountRecord {
+                kind: "volume".into(),
+                destination,
+                anonymous: true,
+                ..MountRecord::default()
+            };
+            mounts.push((mount, true));
+        }
+    }
+    Ok(mounts)
+}
+
+fn add(mounts: &mut Vec<(MountRecord, bool)>, mount: (MountRecord, bool)) -> Result<()> {
+    if mounts.iter().any(|(other, _)| other.destination == mount.0.destination) {
+        return Err(duplicate(&mount.0.destination));
+    }
+    mounts.push(mount);
+    Ok(())
+}
+
+/// `source:destination[:modes]`
+fn parse_bind(text: &str) -> Result<(MountRecord, bool)> {
+    let bad = || Error::invalid(format!("invalid volume specification: '{text}'"));
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, destination, modes) = match parts.as_slice() {
+        [destination] => ("", *destination, ""),
+        [source, destination] => (*source, *destination, ""),
+        [source, destination, modes] => (*source, *destination, *modes),
+        _ => return Err(bad()),
+    };
+    if destination.is_empty() || (parts.len() > 1 && source.is_empty()) {
+        return Err(bad());
+    }
+    absolute(destination, text)?;
+    let destination = clean(destination);
+    if destination == "/" {
+        return Err(Error::invalid(format!(
+            "invalid volume specification: '{text}': invalid specification: destination can't be \
+             '/'"
+        )));
+    }
+    let mut mount = MountRecord { destination, mode: modes.into(), ..MountRecord::default() };
+    let copy = apply_modes(&mut mount, modes)?;
+    if source.starts_with('/') {
+        mount.kind = "bind".into();
+        mount.source = clean(source);
+        mount.create_source = true;
+        if mount.propagation.is_empty() {
+            mount.propagation = "rprivate".into();
+        }
+        return Ok((mount, false));
+    }
+    mount.kind = "volume".into();
+    mount.anonymous = source.is_empty();
+    if !source.is_empty() {
+        check_volume_name(source)?;
+        mount.name = source.to_owned();
+        if mount.mode.is_empty() {
+            mount.mode = "z".into();
+        }
+    }
+    Ok((mount, copy))
+}
+
+/// Returns whether a new volume is filled from the image.
+fn apply_modes(mount: &mut MountRecord, modes: &str) -> Result<bool> {
+    let mut copy = true;
+    for mode in modes.split(',').filter(|mode| !mode.is_empty()) {
+        match mode {
+            "ro" | "readonly" => mount.read_only = true,
+            // Labels of SELinux and hints of Docker Desktop mean nothing here.
+            "rw" | "z" | "Z" | "consistent" | "cached" | "delegated" => {}
+            "nocopy" => copy = false,
+            mode if PROPAGATIONS.contains(&mode) => mount.propagation = mode.to_owned(),
+            _ => return Err(Error::invalid(format!("invalid mode: {modes}"))),
+        }
+    }
+    Ok(copy)
+}
+
+fn from_request(request: &MountRequest) -> Result<(MountRecord, bool)> {
+    let bad = |text: String| {
+        Err(Error::invalid(format!("invalid mount config for type \"{}\": {text}", request.kind)))
+    };
+    if request.target.is_empty() {
+        return bad("field Target must not be empty".into());
+    }
+    if !request.target.starts_with('/') {
+        return bad(format!(
+            "invalid mount path: '{}' mount path must be absolute",
+            request.target
+        ));
+    }
+    let destination = clean(&request.target);
+    if destination == "/" {
+        return bad("invalid specification: destination can't be '/'".into());
+    }
+    let mut mount = MountRecord {
+        kind: request.kind.clone(),
+        destination,
+        read_only: request.read_only,
+        ..MountRecord::default()
+    };
+    match request.kind.as_str() {
+        "bind" => {
+            if !request.source.starts_with('/') {
+                return bad(format!(
+                    "invalid mount path: '{}' mount path must be absolute",
+                    request.source
+                ));
+            }
+            mount.source = clean(&request.source);
+            mount.propagation = match request.bind_propagation.as_str() {
+                "" => "rprivate".into(),
+                known if PROPAGATIONS.contains(&known) => known.to_owned(),
+                other => return bad(format!("invalid propagation mode: {other}")),
+            };
+            Ok((mount, false))
+        }
+        "volume" => {
+            check_driver(&request.volume_driver)?;
+            mount.anonymous = request.source.is_empty();
+            if !mount.anonymous {
+                check_volume_name(&request.source)?;
+                mount.name.clone_from(&request.source);
+                mount.mode = "z".into();
+            }
+            Ok((mount, !request.volume_no_copy))
+        }
+        "tmpfs" => {
+            if !request.source.is_empty() {
+                return bad("field Source must not be specified".into());
+            }
+            mount.options = tmpfs_options("");
+            if request.tmpfs_size_bytes > 0 {
+                mount.options.push(format!("size={}", request.tmpfs_size_bytes));
+            }
+            if request.tmpfs_mode != 0 {
+                mount.options.push(format!("mode={:o}", request.tmpfs_mode));
+            }
+            Ok((mount, false))
+        }
+        other => bad(format!("mount type \"{other}\" is not implemented")),
+    }
+}
+
+/// The options of a tmpfs: safe ones, then what the user wrote.
+pub(super) fn tmpfs_options(text: &str) -> Vec<String> {
+    let mut options: Vec<String> = ["noexec", "nosuid", "nodev"].map(String::from).to_vec();
+    for option in text.split(',').filter(|option| !option.is_empty()) {
+        let opposite = match option.strip_prefix("no") {
+            Some(positive) => positive.to_owned(),
+            None => format!("no{option}"),
+        };
+        options.retain(|known| *known != opposite && known != option);
+        options.push(option.to_owned());
+    }
+    options
+}
+
+pub(super) fn check_driver(driver: &str) -> Result<()> {
+    match driver {
+        "" | "local" => Ok(()),
+        other => Err(Error::not_found(format!(
+            "error looking up volume plugin {other}: plugin \"{other}\" not found"
+        ))),
+    }
+}
+
+/// The rule for names of volumes.
+pub(crate) fn check_volume_name(name: &str) -> Result<()> {
+    if is_allowed(name) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "create {name}: \"{name}\" includes invalid characters for a local volume name, only \
+         \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use \
+         absolute path"
+    )))
+}
+
+fn absolute(path: &str, text: &str) -> Result<()> {
+    if path.starts_with('/') {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "invalid volume specification: '{text}': invalid mount config for type \"volume\": \
+         invalid mount path: '{path}' mount path must be absolute"
+    )))
+}
+
+fn duplicate(path: &str) -> Error {
+    Error::invalid(format!("Duplicate mount point: {path}"))
+}
+
+/// Without `.`, `..` and superfluous slashes.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(binds: &[&str]) -> HostConfig {
+        let binds = binds.iter().map(|bind| (*bind).to_owned()).collect();
+        HostConfig { binds: Some(binds), ..HostConfig::default() }
+    }
+
+    fn one(bind: &str) -> Result<(MountRecord, bool)> {
+        let mut mounts = wanted(&ContainerConfig::default(), &host(&[bind]))?;
+        Ok(mounts.remove(0))
+    }
+
+    #[test]
+    fn binds_and_volumes_are_told_apart_by_the_slash() {
+        let (bind, _) = one("/src/../etc:/dst/:ro,rslave").unwrap();
+        assert_eq!((bind.kind.as_str(), bind.source.as_str()), ("bind", "/etc"));
+        assert_eq!((bind.destination.as_str(), bind.read_only), ("/dst", true));
+        assert_eq!(bind.propagation, "rslave");
+        let (volume, copy) = one("data:/dst").unwrap();
+        assert_eq!((volume.kind.as_str(), volume.name.as_str()), ("volume", "data"));
+        assert!(copy && !volume.anonymous);
+        let (_, copy) = one("data:/dst:nocopy").unwrap();
+        assert!(!copy);
+    }
+
+    #[test]
+    fn what_cannot_be_mounted_is_refused_in_dockers_words() {
+        for (bind, text) in [
+            ("a:b:c:d", "invalid volume specification: 'a:b:c:d'"),
+            (":/x", "invalid volume specification: ':/x'"),
+            ("/x:/y:odd", "invalid mode: odd"),
+        ] {
+            assert_eq!(one(bind).unwrap_err().to_string(), text);
+        }
+        assert!(one("/x:relative").unwrap_err().to_string().ends_with("must be absolute"));
+        assert!(one("/x:/").unwrap_err().to_string().ends_with("can't be '/'"));
+        assert!(one("_x:/y").unwrap_err().to_string().contains("use absolute path"));
+        let twice = wanted(&ContainerConfig::default(), &host(&["a1:/x", "b1:/x/"]));
+        assert_eq!(twice.unwrap_err().to_string(), "Duplicate mount point: /x");
+    }
+
+    #[test]
+    fn an_images_volume_is_anonymous_unless_something_is_mounted_there() {
+        let config = ContainerConfig {
+            volumes: ["/data".to_owned(), "/more".to_owned()].into(),
+            ..ContainerConfig::default()
+        };
+        let mounts = wanted(&config, &host(&["v1:/data"])).unwrap();
+        assert_eq!(mounts.len(), 2);
+        assert!(mounts[1].0.anonymous && mounts[1].0.destination == "/more");
+    }
+
+    #[test]
+    fn a_tmpfs_is_safe_unless_the_user_says_otherwise() {
+        assert_eq!(tmpfs_options("exec,size=64k"), ["nosuid", "nodev", "exec", "size=64k"]);
+    }
+}

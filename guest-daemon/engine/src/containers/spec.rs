@@ -1,0 +1,275 @@
+//! From a container's record to what the runtime builds; pure.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use engine_store::Layout;
+use engine_store::objects::{ContainerRecord, MountRecord};
+
+use crate::config::{ContainerConfig, HostConfig, Ulimit};
+use crate::error::Result;
+use crate::ports::{
+    Cgroup, ContainerSpec, Mount, NamespaceMode, RootFilesystem, StdioKind, TerminalSize,
+};
+
+use super::modes::{self, Sharing};
+use super::{mounts, security};
+
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const CPU_PERIOD: i64 = 100_000;
+
+/// What only the moment of the start knows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Surroundings {
+    pub network_namespace: Option<PathBuf>,
+    /// The container whose names and addresses are shared, else itself.
+    pub files_of: String,
+    /// Whether the network is the container's own: only then are its settings changed.
+    pub own_network: bool,
+}
+
+pub(super) fn build(
+    record: &ContainerRecord,
+    layout: &Layout,
+    around: Surroundings,
+) -> Result<ContainerSpec> {
+    let (config, host) = (&record.config, &record.host);
+    let security = security::options(host)?;
+    let shares_uts = modes::uts(host)? == Sharing::Host;
+    Ok(ContainerSpec {
+        id: record.id.clone(),
+        root: root(record, layout),
+        hostname: if shares_uts { String::new() } else { config.hostname.clone() },
+        domainname: config.domainname.clone(),
+        args: std::iter::once(&record.path).chain(&record.args).cloned().collect(),
+        env: environment(config, config.tty, &[]),
+        working_dir: if config.working_dir.is_empty() {
+            "/".to_owned()
+        } else {
+            mounts::clean(&config.working_dir)
+        },
+        user: config.user.clone(),
+        additional_groups: host.group_add.clone().unwrap_or_default(),
+        stdio: if config.tty { StdioKind::Terminal } else { StdioKind::Pipes },
+        terminal_size: TerminalSize {
+            rows: record.terminal_size[0],
+            columns: record.terminal_size[1],
+        },
+        open_stdin: config.open_stdin,
+        capabilities: security::capabilities(host)?,
+        privileged: host.privileged,
+        no_new_privileges: security.no_new_privileges,
+        seccomp: security.seccomp,
+        masked_paths: host.masked_paths.clone().unwrap_or_default(),
+        readonly_paths: host.readonly_paths.clone().unwrap_or_default(),
+        readonly_root: host.readonly_rootfs,
+        mounts: all_mounts(record, layout, &around.files_of),
+        shm_size: u64::try_from(host.shm_size).unwrap_or(0),
+        cgroup: cgroup(host),
+        ulimits: host.ulimits.iter().map(ulimit).collect(),
+        sysctls: sysctls(host, around.own_network),
+        oom_score_adj: host.oom_score_adj,
+        network_namespace: around.network_namespace,
+        ipc: namespace(modes::ipc(host)?),
+        pid: namespace(modes::pid(host)?),
+        uts: namespace(modes::uts(host)?),
+        cgroup_namespace: namespace(modes::cgroup(host)?),
+    })
+}
+
+pub(super) fn root(record: &ContainerRecord, layout: &Layout) -> RootFilesystem {
+    let file = |name: &str| layout.container_file(&record.id, name);
+    RootFilesystem {
+        lower: record.layers.iter().rev().map(|layer| layout.layer_diff(layer)).collect(),
+        upper: file("upper"),
+        work: file("work"),
+        merged: file("merged"),
+    }
+}
+
+fn namespace(sharing: Sharing) -> NamespaceMode {
+    match sharing {
+        Sharing::Own => NamespaceMode::Private,
+        Sharing::Host => NamespaceMode::Host,
+        Sharing::Container(id) => NamespaceMode::Container(id),
+    }
+}
+
+/// dockerd's own variables, then the container's, then more; a name without a value takes one
+/// away.
+pub(crate) fn environment(config: &ContainerConfig, tty: bool, more: &[String]) -> Vec<String> {
+    let mut env = vec![
+        ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
+        ("HOSTNAME".to_owned(), config.hostname.clone()),
+    ];
+    if tty {
+        env.push(("TERM".to_owned(), "xterm".to_owned()));
+    }
+    for entry in config.env.iter().chain(more) {
+        let (key, value) = match entry.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (entry.as_str(), None),
+        };
+        match (env.iter_mut().find(|(known, _)| known == key), value) {
+            (Some(known), Some(value)) => value.clone_into(&mut known.1),
+            (None, Some(value)) => env.push((key.to_owned(), value.to_owned())),
+            (_, None) => env.retain(|(known, _)| known != key),
+        }
+    }
+    env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
+}
+
+/// Those that are nearer to the root first, so that none hides another.
+fn all_mounts(record: &ContainerRecord, layout: &Layout, files_of: &str) -> Vec<Mount> {
+    let mut all: Vec<Mount> = record.mounts.iter().map(|mount| user_mount(mount, layout)).collect();
+    for (path, options) in &record.host.tmpfs {
+        all.push(Mount {
+            source: "tmpfs".into(),
+            destination: mounts::clean(path),
+            kind: "tmpfs".into(),
+            options: mounts::tmpfs_options(options),
+        });
+    }
+    for name in ["resolv.conf", "hostname", "hosts"] {
+        let destination = format!("/etc/{name}");
+        if !all.iter().any(|mount| mount.destination == destination) {
+            let mode = if record.host.readonly_rootfs { "ro" } else { "rw" };
+            all.push(Mount {
+                source: layout.container_file(files_of, name).to_string_lossy().into_owned(),
+                destination,
+                kind: "bind".into(),
+                options: ["rbind", "rprivate", mode].map(String::from).to_vec(),
+            });
+        }
+    }
+    all.sort_by_key(|mount| mount.destination.matches('/').count());
+    all
+}
+
+fn user_mount(mount: &MountRecord, layout: &Layout) -> Mount {
+    let mode = if mount.read_only { "ro" } else { "rw" };
+    let (source, kind, options) = match mount.kind.as_str() {
+        "tmpfs" => {
+            let mut options = mount.options.clone();
+            options.push(mode.to_owned());
+            ("tmpfs".to_owned(), "tmpfs", options)
+        }
+        "volume" => {
+            let source = layout.volume_data(&mount.name).to_string_lossy().into_owned();
+            (source, "bind", ["rbind", "rprivate", mode].map(String::from).to_vec())
+        }
+        _ => {
+            let options = vec!["rbind".to_owned(), mount.propagation.clone(), mode.to_owned()];
+            (mount.source.clone(), "bind", options)
+        }
+    };
+    Mount { source, destination: mount.destination.clone(), kind: kind.to_owned(), options }
+}
+
+fn cgroup(host: &HostConfig) -> Cgroup {
+    let (cpu_quota, cpu_period) = match host.nano_cpus {
+        0 => (host.cpu_quota, host.cpu_period),
+        nanos => (nanos / (1_000_000_000 / CPU_PERIOD), CPU_PERIOD),
+    };
+    Cgroup {
+        memory: host.memory,
+        swap: match host.memory_swap {
+            -1 => -1,
+            both if both > 0 => both.saturating_sub(host.memory),
+            _ => 0,
+        },
+        memory_reservation: host.memory_reservation,
+        cpu_shares: host.cpu_shares,
+        cpu_quota,
+        cpu_period,
+        cpuset_cpus: host.cpuset_cpus.clone(),
+        cpuset_mems: host.cpuset_mems.clone(),
+        pids_limit: host.pids_limit.filter(|limit| *limit > 0).unwrap_or(0),
+        blkio_weight: host.blkio_weight,
+    }
+}
+
+fn ulimit(limit: &Ulimit) -> (String, u64, u64) {
+    // -1 is unlimited.
+    let number = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
+    (limit.name.clone(), number(limit.soft), number(limit.hard))
+}
+
+fn sysctls(host: &HostConfig, own_network: bool) -> BTreeMap<String, String> {
+    let mut sysctls = BTreeMap::new();
+    if own_network {
+        sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
+        sysctls.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+    }
+    sysctls.extend(host.sysctls.clone());
+    sysctls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> ContainerRecord {
+        ContainerRecord {
+            id: "c1".into(),
+            path: "sh".into(),
+            args: vec!["-c".into()],
+            layers: vec!["sha256:aa".into(), "sha256:bb".into()],
+            config: ContainerConfig { hostname: "h".into(), ..ContainerConfig::default() },
+            ..ContainerRecord::default()
+        }
+    }
+
+    fn built(record: &ContainerRecord) -> ContainerSpec {
+        let around =
+            Surroundings { files_of: "c1".into(), own_network: true, ..Surroundings::default() };
+        build(record, &Layout::new("/d"), around).unwrap()
+    }
+
+    #[test]
+    fn layers_are_handed_over_topmost_first() {
+        let spec = built(&record());
+        assert_eq!(spec.root.lower[0], PathBuf::from("/d/layers/bb/diff"));
+        assert_eq!(spec.args, ["sh", "-c"]);
+        assert_eq!(spec.working_dir, "/");
+    }
+
+    #[test]
+    fn the_users_variables_replace_and_remove() {
+        let mut record = record();
+        record.config.env = vec!["PATH=/x".into(), "HOSTNAME".into(), "A=1".into()];
+        assert_eq!(built(&record).env, ["PATH=/x", "A=1"]);
+    }
+
+    #[test]
+    fn cpus_become_a_quota_and_swap_is_what_exceeds_memory() {
+        let mut record = record();
+        record.host.nano_cpus = 1_500_000_000;
+        record.host.memory = 100;
+        record.host.memory_swap = 250;
+        let cgroup = built(&record).cgroup;
+        assert_eq!((cgroup.cpu_quota, cgroup.cpu_period), (150_000, 100_000));
+        assert_eq!((cgroup.memory, cgroup.swap), (100, 150));
+    }
+
+    #[test]
+    fn outer_mounts_come_first_and_a_users_file_replaces_ours() {
+        let mut record = record();
+        let bind = |source: &str, destination: &str| MountRecord {
+            kind: "bind".into(),
+            source: source.into(),
+            destination: destination.into(),
+            propagation: "rprivate".into(),
+            ..MountRecord::default()
+        };
+        record.mounts =
+            vec![bind("/deep", "/a/b/c"), bind("/mine", "/etc/hosts"), bind("/s", "/a")];
+        let mounts = built(&record).mounts;
+        assert_eq!(mounts[0].destination, "/a");
+        assert_eq!(mounts.last().unwrap().destination, "/a/b/c");
+        let hosts: Vec<_> =
+            mounts.iter().filter(|mount| mount.destination == "/etc/hosts").collect();
+        assert_eq!(hosts.len(), 1);
+        assert_eq!(hosts[0].source, "/mine");
+    }
+}

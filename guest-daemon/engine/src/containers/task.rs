@@ -1,0 +1,318 @@
+//! The task that owns one container: all that changes it comes through its mailbox.
+
+mod ending;
+mod removal;
+mod showing;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine_store::objects::{ContainerRecord, StoredStatus};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::core::Core;
+use super::launch::{self, Failed, Launched};
+pub(crate) use showing::attributes_of;
+
+use super::registry::{Handle, Snapshot};
+use super::snapshot;
+use super::state::{Decision, Phase, Request, decide};
+use crate::error::{Error, Outcome, Result};
+use crate::logs::Hub;
+use crate::ports::{ExitStatus, ProcessId};
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// What a container's task is told.
+pub(crate) enum Command {
+    Start(Reply<Outcome>),
+    Stop {
+        signal: i32,
+        /// `None` is for ever.
+        grace: Option<Duration>,
+        why: StopReason,
+        reply: Reply<Outcome>,
+    },
+    Kill {
+        signal: i32,
+        reply: Reply<()>,
+    },
+    Remove {
+        force: bool,
+        volumes: bool,
+        reply: Reply<()>,
+    },
+    Rename {
+        name: String,
+        reply: Reply<()>,
+    },
+    /// Execs come and go; the snapshot shows them.
+    Execs(Vec<String>),
+    /// The job that starts it has ended.
+    Launched(Box<std::result::Result<Launched, Failed>>),
+    /// The process has ended and its output was moved.
+    Exited(Result<ExitStatus>),
+}
+
+/// Who wants it stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopReason {
+    User,
+    /// It is started again at once: `--rm` must not take it away.
+    Restart,
+    /// The machine powers off: restart policies still count when it comes back.
+    Shutdown,
+}
+
+pub(super) struct Task {
+    pub(super) core: Core,
+    pub(super) record: ContainerRecord,
+    pub(super) phase: Phase,
+    pub(super) hub: Arc<Hub>,
+    publisher: watch::Sender<Arc<Snapshot>>,
+    own: mpsc::Sender<Command>,
+    exits: u64,
+    exec_ids: Vec<String>,
+    /// Commands that came while it was starting.
+    deferred: VecDeque<Command>,
+    /// Who waits for the start.
+    starters: Vec<Reply<Outcome>>,
+    /// Who waits for it to end.
+    stoppers: Vec<Reply<Outcome>>,
+    /// Removals that had to kill it first.
+    removers: Vec<(bool, Reply<()>)>,
+    /// When patience ends: SIGKILL while stopping, the next attempt while restarting.
+    deadline: Option<Instant>,
+    backoff: Option<Duration>,
+    began: Instant,
+    /// The next end is no reason to start again.
+    end_is_final: bool,
+    keep: bool,
+}
+
+const MAILBOX: usize = 64;
+
+/// Brings a container's task to life and returns how to reach it.
+pub(super) fn spawn(
+    core: &Core,
+    record: ContainerRecord,
+    hub: Arc<Hub>,
+    phase: Phase,
+) -> (Handle, TaskStarter) {
+    let (own, mailbox) = mpsc::channel(MAILBOX);
+    let first = snapshot::take(core, &record, phase, 0, Vec::new());
+    let (publisher, receiver) = watch::channel(Arc::new(first));
+    let handle = Handle {
+        id: record.id.clone(),
+        commands: own.clone(),
+        snapshot: receiver,
+        hub: Arc::clone(&hub),
+    };
+    let task = Task {
+        core: core.clone(),
+        record,
+        phase,
+        hub,
+        publisher,
+        own,
+        exits: 0,
+        exec_ids: Vec::new(),
+        deferred: VecDeque::new(),
+        starters: Vec::new(),
+        stoppers: Vec::new(),
+        removers: Vec::new(),
+        deadline: None,
+        backoff: None,
+        began: Instant::now(),
+        end_is_final: false,
+        keep: false,
+    };
+    (handle, TaskStarter { task, mailbox })
+}
+
+/// A task that does not run yet.
+pub(super) struct TaskStarter {
+    task: Task,
+    mailbox: mpsc::Receiver<Command>,
+}
+
+impl TaskStarter {
+    /// Takes over a process that runs already.
+    pub(super) fn watch(self, process: ProcessId, pump: tokio::task::JoinHandle<()>) -> Self {
+        self.task.watch_process(process, pump);
+        self
+    }
+
+    pub(super) fn run(self) {
+        let tasks = self.task.core.tasks.clone();
+        tasks.spawn(self.task.run(self.mailbox));
+    }
+}
+
+impl Task {
+    async fn run(mut self, mut mailbox: mpsc::Receiver<Command>) {
+        let stop = self.core.stop.clone();
+        loop {
+            let deadline = self.deadline;
+            let patience = async move {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let gone = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                command = mailbox.recv() => match command {
+                    Some(command) => self.handle(command).await,
+                    None => return,
+                },
+                () = patience => self.patience_is_over().await,
+            };
+            if gone {
+                return;
+            }
+        }
+    }
+
+    /// `true` when the container is gone.
+    async fn handle(&mut self, command: Command) -> bool {
+        match command {
+            Command::Start(reply) => self.start(reply),
+            Command::Stop { signal, grace, why, reply } => {
+                self.stop(signal, grace, why, reply).await;
+            }
+            Command::Kill { signal, reply } => self.kill(signal, reply).await,
+            Command::Remove { force, volumes, reply } => {
+                return self.remove_requested(force, volumes, reply).await;
+            }
+            Command::Rename { name, reply } => self.rename_requested(name, reply).await,
+            Command::Execs(ids) => {
+                self.exec_ids = ids;
+                self.publish();
+            }
+            Command::Launched(result) => return self.launched(*result).await,
+            Command::Exited(status) => return self.exited(status).await,
+        }
+        false
+    }
+
+    fn start(&mut self, reply: Reply<Outcome>) {
+        match decide(self.phase, Request::Start) {
+            Decision::Act => {
+                self.starters.push(reply);
+                self.begin_launch();
+            }
+            Decision::Defer => self.deferred.push_back(Command::Start(reply)),
+            _ => answer(reply, Ok(Outcome::AlreadyDone)),
+        }
+    }
+
+    pub(super) fn begin_launch(&mut self) {
+        self.phase = Phase::Starting;
+        self.deadline = None;
+        let (core, record) = (self.core.clone(), self.record.clone());
+        let (hub, own) = (Arc::clone(&self.hub), self.own.clone());
+        self.core.tasks.spawn(async move {
+            let result = launch::launch(&core, record, hub).await;
+            drop(own.send(Command::Launched(Box::new(result))).await);
+        });
+    }
+
+    async fn launched(&mut self, result: std::result::Result<Launched, Failed>) -> bool {
+        let gone = match result {
+            Ok(Launched { record, process, pump }) => {
+                self.record = record;
+                self.phase = Phase::Running;
+                self.began = Instant::now();
+                self.end_is_final = false;
+                self.publish();
+                self.network_event("connect");
+                self.event("start", &[]);
+                self.watch_process(process, pump);
+                for starter in self.starters.drain(..) {
+                    answer(starter, Ok(Outcome::Done));
+                }
+                false
+            }
+            Err(failed) => self.launch_failed(failed).await,
+        };
+        while let Some(command) = self.deferred.pop_front() {
+            if gone {
+                drop(command);
+            } else if Box::pin(self.handle(command)).await {
+                return true;
+            } else if self.phase == Phase::Starting {
+                break;
+            }
+        }
+        gone
+    }
+
+    async fn launch_failed(&mut self, failed: Failed) -> bool {
+        let first_time = self.record.state.started_at.is_none();
+        self.phase = if first_time { Phase::Created } else { Phase::Exited };
+        let state = &mut self.record.state;
+        state.status = if first_time { StoredStatus::Created } else { StoredStatus::Exited };
+        state.exit_code = failed.exit_code;
+        state.error = failed.error.with_causes();
+        self.record.endpoint = None;
+        self.record.published = Vec::new();
+        self.hub.end_run();
+        self.commit().await;
+        let mut starters = self.starters.drain(..);
+        if let Some(first) = starters.next() {
+            answer(first, Err(failed.error));
+        } else {
+            tracing::error!(
+                container = self.record.id,
+                error = failed.error.with_causes(),
+                "a container does not start"
+            );
+        }
+        for other in starters {
+            let error = self.record.state.error.clone();
+            answer(other, Err(Error::new(crate::Kind::Internal, error)));
+        }
+        self.record.host.auto_remove && self.remove(true).await
+    }
+
+    fn watch_process(&self, process: ProcessId, pump: tokio::task::JoinHandle<()>) {
+        /// What a process left behind may hold the pipes open; then the rest is not waited for.
+        const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
+        let (core, own) = (self.core.clone(), self.own.clone());
+        let id = self.record.id.clone();
+        self.core.tasks.spawn(async move {
+            let status = tokio::select! {
+                status = core.runtime.wait(process) => status,
+                () = core.stop.cancelled() => return,
+            };
+            // With a pid namespace of its own nothing is left; with another's this ends it.
+            if let Err(error) = core.runtime.kill_all(&id).await {
+                tracing::warn!(
+                    container = id,
+                    error = error.with_causes(),
+                    "processes may be left"
+                );
+            }
+            let abort = pump.abort_handle();
+            if tokio::time::timeout(REST_OF_OUTPUT, pump).await.is_err() {
+                abort.abort();
+            }
+            drop(own.send(Command::Exited(status)).await);
+        });
+    }
+}
+
+/// Who asked may have gone; what was done stays done.
+pub(super) fn answer<T>(reply: Reply<T>, result: Result<T>) {
+    drop(reply.send(result));
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Command")
+    }
+}

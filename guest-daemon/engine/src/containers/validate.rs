@@ -1,0 +1,284 @@
+//! What is refused when a container is created, and what is only warned of, in dockerd's words.
+
+use crate::config::{ContainerConfig, HostConfig};
+use crate::error::{Error, Result};
+
+use super::{files, modes, mounts, ports, restart, security, signals};
+
+/// The least memory a container can be given.
+const LEAST_MEMORY: i64 = 6 << 20;
+
+const ULIMITS: [&str; 16] = [
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+/// Checks a request; returns warnings.
+pub(super) fn check(
+    config: &ContainerConfig,
+    host: &HostConfig,
+    cpus: usize,
+) -> Result<Vec<String>> {
+    config_fields(config)?;
+    restart::check(&host.restart_policy, host.auto_remove)?;
+    crate::logs::driver(&host.log_config)?;
+    security::capabilities(host)?;
+    security::options(host)?;
+    modes::network(config, host)?;
+    modes::pid(host)?;
+    modes::ipc(host)?;
+    modes::uts(host)?;
+    modes::cgroup(host)?;
+    ports::wanted(config, host)?;
+    files::extra_hosts(host)?;
+    mounts::check_driver(&host.volume_driver)?;
+    not_built(host)?;
+    resources(host, cpus)?;
+    limits(host)?;
+    names(host)?;
+    Ok(warnings(config, host))
+}
+
+fn refuse<T>(text: impl Into<String>) -> Result<T> {
+    Err(Error::invalid(text))
+}
+
+fn config_fields(config: &ContainerConfig) -> Result<()> {
+    if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
+        return refuse(format!(
+            "the working directory '{}' is invalid, it needs to be an absolute path",
+            config.working_dir
+        ));
+    }
+    if let Some(bad) = config.env.iter().find(|entry| entry.is_empty() || entry.starts_with('=')) {
+        return refuse(format!("invalid environment variable: {bad}"));
+    }
+    if let Some(signal) = config.stop_signal.as_deref().filter(|signal| !signal.is_empty()) {
+        signals::parse(signal)?;
+    }
+    for port in &config.exposed_ports {
+        ports::parse(port)?;
+    }
+    Ok(())
+}
+
+/// What a user would otherwise believe to be in force.
+fn not_built(host: &HostConfig) -> Result<()> {
+    let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let missing = [
+        (some(&host.links), "links"),
+        (some(&host.volumes_from), "volumes-from"),
+        (!host.devices.is_empty(), "devices"),
+        (some(&host.device_cgroup_rules), "device cgroup rules"),
+        (host.init == Some(true), "an init process (--init)"),
+        (!host.cgroup_parent.is_empty(), "a cgroup parent"),
+        (!matches!(host.userns_mode.as_str(), "" | "host"), "user namespaces"),
+        (host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0, "realtime scheduling"),
+    ];
+    if let Some((_, what)) = missing.iter().find(|(asked, _)| *asked) {
+        return Err(Error::unimplemented(format!("{what} is not implemented")));
+    }
+    match host.runtime.as_str() {
+        "" | "runc" | "io.containerd.runc.v2" => {}
+        other => return refuse(format!("unknown or invalid runtime name: {other}")),
+    }
+    match host.isolation.as_str() {
+        "" | "default" => Ok(()),
+        other => refuse(format!("invalid isolation '{other}' on linux")),
+    }
+}
+
+fn resources(host: &HostConfig, cpus: usize) -> Result<()> {
+    if host.memory != 0 && host.memory < LEAST_MEMORY {
+        return refuse("Minimum memory limit allowed is 6MB");
+    }
+    if host.memory > 0 && host.memory_swap > 0 && host.memory_swap < host.memory {
+        return refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
+    }
+    if host.memory == 0 && host.memory_swap > 0 {
+        return refuse(
+            "You should always set the Memory limit when using Memoryswap limit, see usage",
+        );
+    }
+    if host.memory_reservation != 0 && host.memory_reservation < LEAST_MEMORY {
+        return refuse("Minimum memory reservation allowed is 6MB");
+    }
+    if host.memory > 0 && host.memory_reservation > host.memory {
+        return refuse(
+            "Minimum memory limit can not be less than memory reservation limit, see usage",
+        );
+    }
+    if host.nano_cpus != 0 {
+        if host.cpu_period != 0 {
+            return refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set");
+        }
+        if host.cpu_quota != 0 {
+            return refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
+        }
+        let most = i64::try_from(cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+        if host.nano_cpus < 0 || host.nano_cpus > most {
+            return refuse(format!(
+                "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
+            ));
+        }
+    }
+    if host.cpu_period != 0 && !(1_000..=1_000_000).contains(&host.cpu_period) {
+        return refuse(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+        );
+    }
+    if host.cpu_quota > 0 && host.cpu_quota < 1_000 {
+        return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+    }
+    if host.cpu_shares < 0 {
+        return refuse(format!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            host.cpu_shares
+        ));
+    }
+    if host.blkio_weight != 0 && !(10..=1000).contains(&host.blkio_weight) {
+        return refuse("Range of blkio weight is from 10 to 1000");
+    }
+    cpu_set(&host.cpuset_cpus, cpus)
+}
+
+/// `0-2,4`
+fn cpu_set(text: &str, cpus: usize) -> Result<()> {
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let range = (first.trim().parse::<usize>(), last.trim().parse::<usize>());
+        match range {
+            (Ok(first), Ok(last)) if first <= last && last < cpus => {}
+            (Ok(first), Ok(last)) if first <= last => {
+                return refuse(format!(
+                    "Requested CPUs are not available - requested {text}, available: 0-{}",
+                    cpus.saturating_sub(1)
+                ));
+            }
+            _ => return refuse(format!("Invalid value {text} for cpuset cpus")),
+        }
+    }
+    Ok(())
+}
+
+fn limits(host: &HostConfig) -> Result<()> {
+    if host.shm_size < 0 {
+        return refuse("SHM size can not be less than 0");
+    }
+    if !(-1000..=1000).contains(&host.oom_score_adj) {
+        return refuse(format!(
+            "Invalid value {}, range for oom score adj is [-1000, 1000]",
+            host.oom_score_adj
+        ));
+    }
+    for limit in &host.ulimits {
+        if !ULIMITS.contains(&limit.name.as_str()) {
+            return refuse(format!("invalid ulimit type: {}", limit.name));
+        }
+        if limit.hard != -1 && (limit.soft > limit.hard || limit.soft == -1) {
+            return refuse(format!(
+                "ulimit soft limit must be less than or equal to hard limit: {} > {}",
+                limit.soft, limit.hard
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn names(host: &HostConfig) -> Result<()> {
+    if let Some(bad) = host.dns.iter().find(|dns| dns.parse::<std::net::IpAddr>().is_err()) {
+        return refuse(format!("invalid DNS address: {bad}"));
+    }
+    let broken = host.sysctls.keys().find(|name| !name.contains('.') && !name.contains('/'));
+    if let Some(name) = broken {
+        return refuse(format!("invalid sysctl: {name}"));
+    }
+    Ok(())
+}
+
+fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let health = config.healthcheck.as_ref();
+    if health.is_some_and(|health| {
+        !health.test.is_empty() && health.test.first().is_none_or(|first| first != "NONE")
+    }) {
+        warnings.push("Health checks are not implemented: the health check is not run.".into());
+    }
+    if host.memory_swappiness.is_some_and(|value| value >= 0) {
+        warnings.push(
+            "Your kernel does not support memory swappiness capabilities or the cgroup is not \
+             mounted. Memory swappiness discarded."
+                .into(),
+        );
+    }
+    if host.oom_kill_disable == Some(true) {
+        warnings
+            .push("Your kernel does not support OomKillDisable. OomKillDisable discarded.".into());
+    }
+    let ports_asked = host.publish_all_ports || !host.port_bindings.is_empty();
+    if host.network_mode == "host" && ports_asked {
+        warnings.push("Published ports are discarded when using host network mode".into());
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(host: &HostConfig) -> String {
+        check(&ContainerConfig::default(), host, 2).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn limits_out_of_range_are_refused_in_dockers_words() {
+        let plain = HostConfig::default;
+        assert!(check(&ContainerConfig::default(), &plain(), 2).unwrap().is_empty());
+        for (host, text) in [
+            (HostConfig { memory: 1 << 20, ..plain() }, "Minimum memory limit allowed is 6MB"),
+            (
+                HostConfig { nano_cpus: 3_000_000_000, ..plain() },
+                "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
+            ),
+            (
+                HostConfig { cpuset_cpus: "0-3".into(), ..plain() },
+                "Requested CPUs are not available - requested 0-3, available: 0-1",
+            ),
+            (
+                HostConfig { oom_score_adj: 2000, ..plain() },
+                "Invalid value 2000, range for oom score adj is [-1000, 1000]",
+            ),
+        ] {
+            assert_eq!(refused(&host), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_is_never_passed_over_in_silence() {
+        let host = HostConfig { init: Some(true), ..HostConfig::default() };
+        let error = check(&ContainerConfig::default(), &host, 2).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Unimplemented);
+        let config = ContainerConfig {
+            healthcheck: Some(crate::config::HealthConfig {
+                test: vec!["CMD".into(), "true".into()],
+                ..Default::default()
+            }),
+            ..ContainerConfig::default()
+        };
+        assert_eq!(check(&config, &HostConfig::default(), 2).unwrap().len(), 1);
+    }
+}

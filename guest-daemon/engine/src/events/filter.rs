@@ -1,0 +1,61 @@
+//! Which events a listener asked for.
+
+use crate::error::Result;
+use crate::events::Event;
+use crate::filters::{self, Filters};
+
+const KNOWN: [&str; 14] = [
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "service",
+    "type",
+    "volume",
+];
+
+pub(super) fn check(filters: &Filters) -> Result<()> {
+    filters::check(filters, &KNOWN)
+}
+
+pub(super) fn fits(wanted: &Filters, event: &Event) -> bool {
+    filters::any(wanted, "event", |action| action_fits(action, &event.action))
+        && filters::any(wanted, "type", |kind| kind == event.kind)
+        && filters::any(wanted, "scope", |scope| scope == "local")
+        && filters::labels(wanted, "label", &event.attributes)
+        && ["container", "network", "volume", "daemon"]
+            .iter()
+            .all(|kind| filters::any(wanted, kind, |name| object_fits(kind, name, event)))
+        && filters::any(wanted, "image", |name| image_fits(name, event))
+        && ["config", "node", "plugin", "secret", "service"]
+            .iter()
+            .all(|kind| filters::any(wanted, kind, |_| false))
+}
+
+/// `exec_create: sh` is an `exec_create`.
+fn action_fits(wanted: &str, action: &str) -> bool {
+    action == wanted || action.split_once(':').is_some_and(|(head, _)| head == wanted)
+}
+
+fn object_fits(kind: &str, name: &str, event: &Event) -> bool {
+    if event.kind == kind {
+        let named = event.attributes.get("name").map_or("", String::as_str);
+        return event.actor.starts_with(name) || named.starts_with(name);
+    }
+    // Events of networks and volumes say which container they concern.
+    kind == "container" && event.attributes.get("container").is_some_and(|id| id.starts_with(name))
+}
+
+fn image_fits(name: &str, event: &Event) -> bool {
+    let key = if event.kind == "image" { "name" } else { "image" };
+    let named = event.attributes.get(key).map_or("", String::as_str);
+    let without_tag = named.rsplit_once(':').map_or(named, |(repository, _)| repository);
+    (event.kind == "image" && event.actor == name) || named == name || without_tag == name
+}

@@ -1,0 +1,274 @@
+//! The life of an exec'd process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::types::Exec;
+use super::{CreateExec, Execs, Instance};
+use crate::config::HostConfig;
+use crate::containers::{
+    Container, DetachKeys, Forward, Status, capabilities, exit_code_of, forward_input,
+    security_options,
+};
+use crate::error::{Error, Kind, Result};
+use crate::ports::{
+    ExecSpec, OutputPipe, Process, ProcessId, ProcessIo, Seccomp, StdioKind, TerminalSize,
+};
+use crate::streams::{AttachedInput, Attachment, Output, Stream};
+
+/// Pieces of output that wait for a client before the process has to.
+const OUTPUT_QUEUE: usize = 64;
+const INPUT_QUEUE: usize = 16;
+
+/// What a process left behind may hold the pipes open; then the rest is not waited for.
+const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
+
+pub(super) async fn start(
+    execs: &Execs,
+    instance: Instance,
+    detach: bool,
+    terminal_size: Option<TerminalSize>,
+) -> Result<Option<Attachment>> {
+    let exec = &instance.exec;
+    let id = exec.id.clone();
+    if instance.started {
+        let state = if exec.exit_code.is_some() { "has already run" } else { "is already running" };
+        return Err(Error::conflict(format!("Error: Exec command {id} {state}")));
+    }
+    let handle = execs.core.registry.find(&exec.container)?;
+    let snapshot = handle.look();
+    match snapshot.container.state.status {
+        Status::Running => {}
+        Status::Paused => {
+            return Err(Error::conflict(format!(
+                "Container {} is paused, unpause the container before exec",
+                exec.container
+            )));
+        }
+        Status::Created | Status::Restarting | Status::Removing | Status::Exited | Status::Dead => {
+            return Err(Error::conflict(format!("container {} is not running", exec.container)));
+        }
+    }
+    execs.change(&id, |instance| instance.started = true);
+    execs.event(&exec.container, &format!("exec_start: {}", exec.request.cmd.join(" ")), &id, &[]);
+    let spec = spec(exec, &snapshot.container, terminal_size)?;
+    let process = match execs.core.runtime.exec(&exec.container, spec).await {
+        Ok(process) => process,
+        Err(error) => return failed(execs, exec, detach, error).await,
+    };
+    Ok(attach(execs, &instance, process, detach))
+}
+
+/// The client of an exec that does not start is told on its stream, as dockerd does.
+async fn failed(
+    execs: &Execs,
+    exec: &Exec,
+    detach: bool,
+    error: Error,
+) -> Result<Option<Attachment>> {
+    let text = format!(
+        "OCI runtime exec failed: exec failed: unable to start container process: {error}: unknown"
+    );
+    let code = exit_code_of(&text);
+    execs.change(&exec.id, |instance| {
+        instance.exec.exit_code = Some(code);
+        instance.exec.can_remove = true;
+    });
+    execs.show_ids(&exec.container).await;
+    if detach {
+        let kind = if code == 128 { error.kind() } else { Kind::InvalidArgument };
+        return Err(Error::caused(kind, text, error));
+    }
+    let line = Output { stream: Stream::Stdout, data: Bytes::from(format!("{text}\r\n")) };
+    let output = futures::stream::iter([Ok(line)]).boxed();
+    Ok(Some(Attachment { tty: exec.request.tty, input: None, output }))
+}
+
+fn attach(
+    execs: &Execs,
+    instance: &Instance,
+    process: Process,
+    detach: bool,
+) -> Option<Attachment> {
+    let Exec { id, container, request, .. } = &instance.exec;
+    let Process { id: process_id, io } = process;
+    let ProcessIo { stdin, stdout, stderr } = io;
+    let input = stdin.map(Arc::from);
+    instance.input.send_replace(input);
+    execs.change(id, |instance| {
+        instance.exec.running = true;
+        instance.exec.pid = process_id.pid;
+    });
+    let (sender, receiver) = mpsc::channel(OUTPUT_QUEUE);
+    let wants = |attached: bool| (attached && !detach).then(|| sender.clone());
+    let pumps = [
+        pump(stdout, Stream::Stdout, wants(request.attach_stdout)),
+        pump(stderr, Stream::Stderr, wants(request.attach_stderr)),
+    ];
+    drop(sender);
+    watch_process(execs, id.clone(), container.clone(), process_id, pumps);
+    if detach {
+        return None;
+    }
+    let detached = CancellationToken::new();
+    let output = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|output| (Ok(output), receiver))
+    });
+    let output = output.take_until(detached.clone().cancelled_owned()).boxed();
+    let input = request.attach_stdin.then(|| client_input(execs, instance, detached));
+    Some(Attachment { tty: request.tty, input, output })
+}
+
+fn client_input(execs: &Execs, instance: &Instance, detached: CancellationToken) -> AttachedInput {
+    let Exec { id, container, request, .. } = &instance.exec;
+    let (sender, receiver) = mpsc::channel(INPUT_QUEUE);
+    let keys = DetachKeys::parse(&request.detach_keys).ok().filter(|_| request.tty);
+    let forward = forward_input(Forward {
+        receiver,
+        input: instance.input.subscribe(),
+        keys,
+        detached,
+        close_at_end: !request.tty,
+    });
+    let mut ended = instance.input.subscribe();
+    let (execs, id, container) = (execs.clone(), id.clone(), container.clone());
+    execs.core.tasks.clone().spawn(async move {
+        tokio::select! {
+            was_detached = forward => if was_detached {
+                execs.event(&container, "exec_detach", &id, &[]);
+            },
+            _ = ended.wait_for(Option::is_none) => {}
+            () = execs.core.stop.cancelled() => {}
+        }
+    });
+    AttachedInput::new(sender)
+}
+
+/// Moves one stream. When the client is gone the process still gets rid of what it says.
+async fn pump(
+    pipe: Option<Box<dyn OutputPipe>>,
+    stream: Stream,
+    client: Option<mpsc::Sender<Output>>,
+) {
+    let (Some(mut pipe), mut client) = (pipe, client) else { return };
+    loop {
+        let data = match pipe.peek().await {
+            Ok(data) if data.is_empty() => return,
+            Ok(data) => data,
+            Err(error) => {
+                tracing::error!(error = error.with_causes(), "output cannot be read");
+                return;
+            }
+        };
+        let count = data.len();
+        if let Some(sender) = &client
+            && sender.send(Output { stream, data: Bytes::from(data) }).await.is_err()
+        {
+            client = None;
+        }
+        if let Err(error) = pipe.consume(count).await {
+            tracing::error!(error = error.with_causes(), "output cannot be taken");
+            return;
+        }
+    }
+}
+
+fn watch_process<P: Future<Output = ()> + Send + 'static>(
+    execs: &Execs,
+    id: String,
+    container: String,
+    process: ProcessId,
+    [stdout, stderr]: [P; 2],
+) {
+    let execs = execs.clone();
+    let tasks = execs.core.tasks.clone();
+    tasks.spawn(async move {
+        let stop = execs.core.stop.clone();
+        let both = async { tokio::join!(stdout, stderr) };
+        tokio::pin!(both);
+        let mut moved = false;
+        let status = loop {
+            tokio::select! {
+                status = execs.core.runtime.wait(process) => break status,
+                _ = &mut both, if !moved => moved = true,
+                () = stop.cancelled() => return,
+            }
+        };
+        let code = match status {
+            Ok(status) => status.code,
+            Err(error) => {
+                tracing::error!(error = error.with_causes(), "how an exec ended is not known");
+                255
+            }
+        };
+        // Known before the streams end: clients ask for it when they see that.
+        execs.change(&id, |instance| {
+            instance.exec.running = false;
+            instance.exec.exit_code = Some(code);
+            instance.exec.can_remove = true;
+            instance.exec.pid = 0;
+        });
+        if !moved {
+            drop(tokio::time::timeout(REST_OF_OUTPUT, both).await);
+        }
+        execs.change(&id, |instance| {
+            instance.input.send_replace(None);
+        });
+        execs.event(&container, "exec_die", &id, &[("exitCode", code.to_string())]);
+        if let Err(error) = execs.core.runtime.forget_exec(&container, &id).await {
+            tracing::warn!(error = error.with_causes(), "an exec is not forgotten");
+        }
+        execs.show_ids(&container).await;
+    });
+}
+
+impl Execs {
+    /// A process that an earlier daemon started: nobody is attached any more, but it must not
+    /// wait for somebody to read, and its end is still asked for.
+    pub(super) fn take_over(&self, container: String, id: String, process: Process) {
+        let request = CreateExec::default();
+        let exec = Exec { id: id.clone(), container, request, ..Exec::default() };
+        let instance = Instance { exec, started: true, input: watch::Sender::new(None) };
+        self.all().insert(id, instance.clone());
+        attach(self, &instance, process, true);
+    }
+}
+
+fn spec(
+    exec: &Exec,
+    container: &Container,
+    terminal_size: Option<TerminalSize>,
+) -> Result<ExecSpec> {
+    let request = &exec.request;
+    let (config, host) = (&container.config, &container.host);
+    let security = security_options(host)?;
+    let privileged = HostConfig { privileged: true, ..HostConfig::default() };
+    let capabilities = if request.privileged || host.privileged {
+        capabilities(&privileged)?
+    } else {
+        capabilities(host)?
+    };
+    Ok(ExecSpec {
+        id: exec.id.clone(),
+        args: request.cmd.clone(),
+        env: crate::containers::environment(config, request.tty, &request.env),
+        working_dir: [&request.working_dir, &config.working_dir]
+            .into_iter()
+            .find(|path| !path.is_empty())
+            .map_or_else(|| "/".to_owned(), Clone::clone),
+        user: if request.user.is_empty() { config.user.clone() } else { request.user.clone() },
+        additional_groups: host.group_add.clone().unwrap_or_default(),
+        stdio: if request.tty { StdioKind::Terminal } else { StdioKind::Pipes },
+        terminal_size: terminal_size.unwrap_or(request.terminal_size),
+        open_stdin: request.attach_stdin,
+        capabilities,
+        privileged: request.privileged,
+        no_new_privileges: security.no_new_privileges,
+        seccomp: if request.privileged { Seccomp::Unconfined } else { security.seccomp },
+    })
+}

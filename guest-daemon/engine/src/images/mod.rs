@@ -1,0 +1,222 @@
+//! Images: local names for configurations and the layers they stand on.
+
+mod changes;
+mod import;
+mod list;
+mod load;
+pub mod reference;
+mod remove;
+mod save;
+mod state;
+mod types;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use engine_store::Store;
+use engine_store::objects::{ImageRecord, ReferenceRecord};
+
+pub use types::{ByteStream, History, Image, ImportImage, ListImages, Progress, Removed};
+
+use crate::blocking::blocking;
+use crate::containers::Registry;
+use crate::error::Result;
+use crate::events::Events;
+use crate::time::{self, Clock};
+use reference::Reference;
+use state::State;
+
+/// The service over images. A `reference` is `sha256:…`, a unique prefix of an id, `name`,
+/// `name:tag` or `name@digest`; `docker.io/library/` is understood.
+#[derive(Clone, Debug)]
+pub struct Images {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    state: RwLock<State>,
+    /// Held while images and names change, so that no layer is removed that is just being added.
+    change: tokio::sync::Mutex<()>,
+    registry: Registry,
+    events: Events,
+    clock: Arc<dyn Clock>,
+    /// `amd64`, `arm64`.
+    architecture: String,
+}
+
+impl Images {
+    pub(crate) async fn open(
+        store: Store,
+        registry: Registry,
+        events: Events,
+        clock: Arc<dyn Clock>,
+        architecture: String,
+    ) -> Result<Self> {
+        let reading = store.clone();
+        let state = blocking(move || {
+            let mut state = State::default();
+            for layer in reading.layers()? {
+                state.layer_sizes.insert(layer.diff_id, layer.size);
+            }
+            for image in reading.images()? {
+                state.images.insert(image.id.clone(), Arc::new(image));
+            }
+            for (name, reference) in reading.references()? {
+                if state.images.contains_key(&reference.image) {
+                    state.references.insert(name, reference.image);
+                }
+            }
+            Ok(state)
+        })
+        .await?;
+        let change = tokio::sync::Mutex::new(());
+        let state = RwLock::new(state);
+        Ok(Self {
+            inner: Arc::new(Inner { store, state, change, registry, events, clock, architecture }),
+        })
+    }
+
+    pub fn inspect(&self, reference: &str) -> Result<Image> {
+        let record = self.find(reference)?;
+        Ok(self.show(&record))
+    }
+
+    pub async fn tag(&self, reference: &str, repository: &str, tag: &str) -> Result<()> {
+        let mut name = Reference::parse(repository)?;
+        if !tag.is_empty() {
+            name = name.with_tag(tag)?;
+        }
+        let name = name.or_latest();
+        if name.digest.is_some() {
+            return Err(crate::Error::invalid("refusing to create a tag with a digest reference"));
+        }
+        let change = self.inner.change.lock().await;
+        let image = self.find(reference)?;
+        self.commit(vec![(*image).clone()], &[(name.clone(), image.id.clone())]).await?;
+        drop(change);
+        self.event("tag", &image.id, &name.familiar());
+        Ok(())
+    }
+
+    /// The record, for those who build containers from it.
+    pub(crate) fn find(&self, reference: &str) -> Result<Arc<ImageRecord>> {
+        self.state().find(reference)
+    }
+
+    /// The record, whose layers stay as long as the value that comes with it, whatever is removed.
+    pub(crate) fn hold(&self, reference: &str) -> Result<(Arc<ImageRecord>, Pin)> {
+        let mut state = self.state_mut();
+        let image = state.find(reference)?;
+        for layer in &image.layers {
+            *state.pins.entry(layer.clone()).or_default() += 1;
+        }
+        drop(state);
+        let pin = Pin { images: self.clone(), layers: image.layers.clone() };
+        Ok((image, pin))
+    }
+
+    /// The unpacked layers, topmost first.
+    pub(crate) fn layer_paths(&self, layers: &[String]) -> Vec<PathBuf> {
+        layers.iter().rev().map(|layer| self.inner.store.layout().layer_diff(layer)).collect()
+    }
+
+    pub(crate) fn layers_size(&self, layers: &[String]) -> u64 {
+        let state = self.state();
+        layers.iter().filter_map(|layer| state.layer_sizes.get(layer)).sum()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.state().images.len()
+    }
+
+    pub(crate) fn architecture(&self) -> &str {
+        &self.inner.architecture
+    }
+
+    /// Writes images and names to the store, then shows them. The caller holds `change`.
+    async fn commit(&self, images: Vec<ImageRecord>, names: &[(Reference, String)]) -> Result<()> {
+        let now = time::to_stored(self.inner.clock.now());
+        let images: Vec<ImageRecord> = images
+            .into_iter()
+            .map(|image| {
+                let named = names.iter().any(|(_, id)| *id == image.id);
+                ImageRecord {
+                    last_tagged: if named { Some(now) } else { image.last_tagged },
+                    ..image
+                }
+            })
+            .collect();
+        let references: Vec<(String, ReferenceRecord)> = names
+            .iter()
+            .map(|(name, id)| {
+                let version = engine_store::objects::VERSION;
+                (name.canonical(), ReferenceRecord { version, image: id.clone() })
+            })
+            .collect();
+        let store = self.inner.store.clone();
+        let (images, references, layers) = blocking(move || {
+            store.commit_images(&images, &references, &[])?;
+            let mut layers = BTreeMap::new();
+            for diff_id in images.iter().flat_map(|image| &image.layers) {
+                if let Some(layer) = store.layer(diff_id)? {
+                    layers.insert(layer.diff_id, layer.size);
+                }
+            }
+            Ok((images, references, layers))
+        })
+        .await?;
+        let mut state = self.state_mut();
+        state.layer_sizes.extend(layers);
+        for image in images {
+            state.images.insert(image.id.clone(), Arc::new(image));
+        }
+        for (name, reference) in references {
+            state.references.insert(name, reference.image);
+        }
+        Ok(())
+    }
+
+    fn event(&self, action: &str, id: &str, name: &str) {
+        let mut attributes = BTreeMap::new();
+        if let Some(image) = self.state().images.get(id) {
+            attributes.extend(image.config.labels.clone());
+        }
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.inner.events.publish("image", action, id, attributes);
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.inner.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.inner.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps layers from being removed while a container is made from them.
+#[derive(Debug)]
+pub(crate) struct Pin {
+    images: Images,
+    layers: Vec<String>,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut state = self.images.state_mut();
+        for layer in &self.layers {
+            if let Some(count) = state.pins.get_mut(layer) {
+                *count -= 1;
+                if *count == 0 {
+                    state.pins.remove(layer);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

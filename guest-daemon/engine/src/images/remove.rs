@@ -1,0 +1,174 @@
+//! Taking names away and removing images, in dockerd's order and words.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Images;
+use super::reference::Reference;
+use super::types::Removed;
+use crate::blocking::blocking;
+use crate::containers::Snapshot;
+use crate::error::{Error, Result};
+use crate::ids;
+
+impl Images {
+    /// Removes a name, and the image when that was its last. `prune` has nothing to do: images
+    /// have no parents here.
+    pub async fn remove(&self, reference: &str, force: bool, prune: bool) -> Result<Vec<Removed>> {
+        let _ = prune;
+        let change = self.inner.change.lock().await;
+        let image = self.find(reference)?;
+        let names = self.state().names_of(&image.id);
+        let users = self.users(&image.id);
+        let by_id = is_id_of(&image.id, reference);
+        let gone = if by_id {
+            check_by_id(&image.id, &names, &users, force)?;
+            names.clone()
+        } else {
+            let asked = Reference::parse(reference)?.or_latest();
+            check_by_name(&asked, &image.id, &names, &users, force)?;
+            untagged_with(&asked, &names)
+        };
+        let running = users.iter().any(|user| user.is_running());
+        // A name can be taken from an image that is in use; the image then stays without one.
+        let last = gone.len() == names.len() && !running;
+        let mut removed = self.take_names(&gone, &image.id).await?;
+        if last {
+            removed.extend(self.delete(&image.id).await?);
+        }
+        drop(change);
+        Ok(removed)
+    }
+
+    fn users(&self, id: &str) -> Vec<Arc<Snapshot>> {
+        let mut users = self.inner.registry.snapshots();
+        users.retain(|user| user.container.image_id == id);
+        users
+    }
+
+    async fn take_names(&self, names: &[Reference], id: &str) -> Result<Vec<Removed>> {
+        let keys: Vec<String> = names.iter().map(Reference::canonical).collect();
+        let store = self.inner.store.clone();
+        let taken = keys.clone();
+        blocking(move || store.commit_images(&[], &[], &taken)).await?;
+        {
+            let mut state = self.state_mut();
+            for key in &keys {
+                state.references.remove(key);
+            }
+        }
+        for _ in names {
+            self.event("untag", id, id);
+        }
+        Ok(names.iter().map(|name| Removed::Untagged(name.familiar())).collect())
+    }
+
+    async fn delete(&self, id: &str) -> Result<Vec<Removed>> {
+        let kept: BTreeSet<String> = self
+            .inner
+            .registry
+            .snapshots()
+            .iter()
+            .flat_map(|snapshot| snapshot.layers.clone())
+            .collect();
+        self.event("delete", id, id);
+        // In one step: whoever looks for the image now does not find it, and whoever found it
+        // before has pinned its layers.
+        let (layers, all) = {
+            let mut state = self.state_mut();
+            let layers = state.only_of(id, &kept);
+            let image = state.images.remove(id);
+            for layer in &layers {
+                state.layer_sizes.remove(layer);
+            }
+            (layers, image.map_or_else(Vec::new, |image| image.layers.clone()))
+        };
+        let (store, gone, gone_id) = (self.inner.store.clone(), layers.clone(), id.to_owned());
+        let chains = blocking(move || {
+            store.remove_image(&gone_id, &[], &gone)?;
+            Ok(engine_store::chain_ids(&all).into_iter().zip(all).collect::<Vec<_>>())
+        })
+        .await?;
+        let mut removed = vec![Removed::Deleted(id.to_owned())];
+        let deleted = chains.into_iter().rev().filter(|(_, layer)| layers.contains(layer));
+        removed.extend(deleted.map(|(chain, _)| Removed::Deleted(chain)));
+        Ok(removed)
+    }
+}
+
+/// Whether the text is the image's id or the beginning of it.
+fn is_id_of(id: &str, text: &str) -> bool {
+    let bare = text.strip_prefix("sha256:").unwrap_or(text);
+    ids::is_hex(bare) && id.strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(bare))
+}
+
+/// The name itself, and digests of a repository that keeps no tag.
+fn untagged_with(asked: &Reference, names: &[Reference]) -> Vec<Reference> {
+    let same = |name: &&Reference| name.repository() == asked.repository();
+    let tags_left =
+        names.iter().filter(same).any(|name| name.tag.is_some() && name.tag != asked.tag);
+    names
+        .iter()
+        .filter(same)
+        .filter(|name| {
+            name.canonical() == asked.canonical() || (!tags_left && name.digest.is_some())
+        })
+        .cloned()
+        .collect()
+}
+
+fn check_by_name(
+    asked: &Reference,
+    id: &str,
+    names: &[Reference],
+    users: &[Arc<Snapshot>],
+    force: bool,
+) -> Result<()> {
+    match users.first() {
+        Some(user) if !force && names.len() <= 1 => Err(Error::conflict(format!(
+            "conflict: unable to remove repository reference \"{}\" (must force) - container {} \
+             is using its referenced image {}",
+            asked.familiar(),
+            ids::short(&user.container.id),
+            ids::short(id),
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_by_id(id: &str, names: &[Reference], users: &[Arc<Snapshot>], force: bool) -> Result<()> {
+    let repositories: BTreeSet<String> = names.iter().map(Reference::repository).collect();
+    if repositories.len() > 1 && !force {
+        return Err(Error::conflict(format!(
+            "conflict: unable to delete {} (must be forced) - image is referenced in multiple \
+             repositories",
+            ids::short(id)
+        )));
+    }
+    check_not_running(id, users)?;
+    if force { Ok(()) } else { check_unused(id, users) }
+}
+
+fn check_not_running(id: &str, users: &[Arc<Snapshot>]) -> Result<()> {
+    match users.iter().find(|user| user.is_running()) {
+        Some(user) => Err(Error::conflict(format!(
+            "conflict: unable to delete {} (cannot be forced) - image is being used by running \
+             container {}",
+            ids::short(id),
+            ids::short(&user.container.id)
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn check_unused(id: &str, users: &[Arc<Snapshot>]) -> Result<()> {
+    match users.first() {
+        Some(user) => Err(Error::conflict(format!(
+            "conflict: unable to delete {} (must be forced) - image is being used by stopped \
+             container {}",
+            ids::short(id),
+            ids::short(&user.container.id)
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,106 @@
+//! Writing images out as an archive.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use engine_store::objects::ImageRecord;
+use engine_store::{SavedImage, SavedName};
+use tokio::sync::mpsc;
+
+use super::Images;
+use super::load::tokio_stream;
+use super::reference::Reference;
+use super::types::ByteStream;
+use crate::error::{Error, Result};
+
+const CHUNK: usize = 64 * 1024;
+
+impl Images {
+    /// Writes a docker-archive of these images.
+    pub async fn save(&self, references: &[String]) -> Result<ByteStream> {
+        let mut images: Vec<SavedImage> = Vec::new();
+        for text in references {
+            for (record, names) in self.meant(text)? {
+                match images.iter_mut().find(|image| image.record.id == record.id) {
+                    Some(image) => image.names.extend(names),
+                    None => images.push(SavedImage { record: (*record).clone(), names }),
+                }
+            }
+        }
+        if images.is_empty() {
+            return Err(Error::invalid("no image names were given"));
+        }
+        for image in &images {
+            self.event("save", &image.record.id, &image.record.id);
+        }
+        let (sender, receiver) = mpsc::channel(4);
+        let store = self.inner.store.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut writer = ChannelWriter { sender: sender.clone(), buffer: BytesMut::new() };
+            let result = store.save_archive(&images, &mut writer).map_err(Error::from);
+            let result = result.and_then(|()| {
+                writer.flush().map_err(|error| Error::internal("cannot send the archive", error))
+            });
+            if let Err(error) = result {
+                // Without the error a cut archive would look whole.
+                drop(sender.blocking_send(Err(io::Error::other(error))));
+            }
+        });
+        Ok(tokio_stream(receiver))
+    }
+
+    /// The images a text means, with the names they are saved under: the one asked for, every
+    /// one of a repository that was given without a tag, or none for an id.
+    fn meant(&self, text: &str) -> Result<Vec<(Arc<ImageRecord>, Vec<SavedName>)>> {
+        let found = self.find(text)?;
+        let Ok(asked) = Reference::parse(text) else { return Ok(vec![(found, Vec::new())]) };
+        let whole_repository = asked.tag.is_none() && asked.digest.is_none();
+        let state = self.state();
+        let mut meant: Vec<(Arc<ImageRecord>, Vec<SavedName>)> = Vec::new();
+        for (name, id) in &state.references {
+            let (Ok(name), Some(image)) = (Reference::parse(name), state.images.get(id)) else {
+                continue;
+            };
+            let Some(tag) = name.tag.clone() else { continue };
+            if name.repository() != asked.repository()
+                || !(whole_repository || asked.tag.as_ref() == Some(&tag))
+            {
+                continue;
+            }
+            let saved = SavedName { familiar: name.familiar(), canonical: name.canonical(), tag };
+            match meant.iter_mut().find(|(known, _)| known.id == *id) {
+                Some((_, names)) => names.push(saved),
+                None => meant.push((Arc::clone(image), vec![saved])),
+            }
+        }
+        if meant.is_empty() {
+            meant.push((found, Vec::new()));
+        }
+        Ok(meant)
+    }
+}
+
+/// Hands written bytes to an asynchronous reader; waits while that does not take them.
+struct ChannelWriter {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    buffer: BytesMut,
+}
+
+impl Write for ChannelWriter {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(data);
+        if self.buffer.len() >= CHUNK {
+            self.flush()?;
+        }
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let full = self.buffer.split().freeze();
+        self.sender.blocking_send(Ok(full)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}

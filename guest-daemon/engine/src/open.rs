@@ -1,0 +1,150 @@
+//! How an engine comes into being.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine_store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Engine;
+use crate::blocking::blocking;
+use crate::containers::{Containers, Core, Registry};
+use crate::error::Result;
+use crate::events::Events;
+use crate::exec::Execs;
+use crate::ids;
+use crate::images::Images;
+use crate::networks::Networks;
+use crate::ports::{Network, Runtime};
+use crate::system::System;
+use crate::time::Clock;
+use crate::volumes::Volumes;
+
+/// All that an engine is made from.
+pub struct EngineConfig {
+    /// On the data disk; `/var/lib/docker`.
+    pub data_root: PathBuf,
+    /// In memory, gone after a reboot but not after a restart of the daemon.
+    pub run_root: PathBuf,
+    pub runtime: Arc<dyn Runtime>,
+    pub network: Arc<dyn Network>,
+    pub host: HostFacts,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What the machine is; shown by `docker info`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    pub name: String,
+    pub kernel_version: String,
+    pub operating_system: String,
+    /// As the kernel says it, `x86_64`.
+    pub architecture: String,
+    pub cpus: usize,
+    /// Bytes.
+    pub memory: u64,
+    /// `KEY=VALUE`.
+    pub labels: Vec<String>,
+}
+
+impl std::fmt::Debug for EngineConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineConfig").field("data_root", &self.data_root).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the store, takes over what an earlier daemon left running, and is ready.
+    pub async fn open(config: EngineConfig) -> Result<Arc<Self>> {
+        let EngineConfig { data_root, run_root, runtime, network, host, clock } = config;
+        let run = run_root.clone();
+        let store = blocking(move || {
+            Store::make_run_root(&run)?;
+            Store::open(&data_root)
+        })
+        .await?;
+        let id = engine_id(&store).await?;
+        let events = Events::new(Arc::clone(&clock));
+        let registry = Registry::default();
+        let architecture = docker_architecture(&host.architecture).to_owned();
+        let images = Images::open(
+            store.clone(),
+            registry.clone(),
+            events.clone(),
+            Arc::clone(&clock),
+            architecture,
+        )
+        .await?;
+        let volumes =
+            Volumes::open(store.clone(), registry.clone(), events.clone(), Arc::clone(&clock))
+                .await?;
+        let networks =
+            Networks::open(store.clone(), registry.clone(), Arc::clone(&network), clock.now())
+                .await?;
+        let core = Core {
+            store,
+            runtime,
+            network,
+            clock,
+            events: events.clone(),
+            images: images.clone(),
+            volumes: volumes.clone(),
+            registry,
+            host,
+            run_root,
+            network_ids: Arc::new(networks.ids()),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let (containers, left) = Containers::open(core.clone()).await?;
+        let exec = Execs::open(core.clone(), left);
+        let system = System::new(core, id);
+        Ok(Arc::new(Self { containers, exec, images, volumes, networks, events, system }))
+    }
+
+    /// Stops every container and lets the store settle; before the machine powers off.
+    /// Containers with a restart policy come back with the machine.
+    pub async fn shutdown(&self, grace_seconds: i64) {
+        self.containers.stop_all(grace_seconds).await;
+        self.abandon().await;
+    }
+
+    /// Lets go of everything without touching a container: the daemon goes, they stay.
+    pub async fn abandon(&self) {
+        self.containers.let_go().await;
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.containers.cancel();
+    }
+}
+
+async fn engine_id(store: &Store) -> Result<String> {
+    let store = store.clone();
+    blocking(move || match store.fact("id")? {
+        Some(id) => Ok(id),
+        None => {
+            let id = uuid(&ids::new_id());
+            store.put_fact("id", &id).map(|()| id)
+        }
+    })
+    .await
+}
+
+/// 8-4-4-4-12 of 32 hex digits.
+fn uuid(hex: &str) -> String {
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+}
+
+/// What images call the kernel's architecture.
+fn docker_architecture(kernel: &str) -> &str {
+    match kernel {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

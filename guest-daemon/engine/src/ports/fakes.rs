@@ -1,0 +1,15 @@
+//! A runtime and a network that live in memory: for this crate's tests and those of front ends.
+//!
+//! The fake runtime understands a few programs (see [`FakeRuntime`]); its processes outlive the
+//! engine that started them, as real ones do.
+
+mod network;
+mod pipes;
+mod programs;
+mod runtime;
+#[cfg(test)]
+mod tests;
+
+pub use network::FakeNetwork;
+pub use pipes::{FakePipe, FakeReader};
+pub use runtime::FakeRuntime;

@@ -1,0 +1,13 @@
+//! What the engine needs from the system, as traits: one adapter each, and fakes in tests.
+
+#[cfg(any(test, feature = "fakes"))]
+pub mod fakes;
+mod network;
+mod runtime;
+
+pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
+pub use runtime::{
+    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, NamespaceMode, OutputPipe,
+    Process, ProcessEntry, ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime,
+    Seccomp, StdioKind, TerminalSize,
+};

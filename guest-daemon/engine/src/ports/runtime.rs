@@ -1,0 +1,324 @@
+//! The port behind which processes run in namespaces and cgroups.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::error::{Error, Result};
+
+/// Starts and ends containers. The adapter owns mounts, namespaces, cgroups, pipes and terminals.
+///
+/// Containers and their exec'd processes outlive the daemon: what [`Runtime::recover`] returns
+/// after a restart is everything that an earlier daemon created and nobody deleted.
+#[async_trait]
+pub trait Runtime: Send + Sync + 'static {
+    /// Mounts the root filesystem and builds the container up to the point where its first process
+    /// waits for [`Runtime::start`]. Nothing is left behind on an error.
+    ///
+    /// Errors carry the texts that clients match on: a program that is not there is
+    /// `InvalidArgument` with `exec: "x": executable file not found in $PATH`, one that may not be
+    /// run has `permission denied`.
+    async fn create(&self, spec: ContainerSpec) -> Result<Process>;
+
+    /// Lets the first process of a created container run.
+    async fn start(&self, container: &str) -> Result<()>;
+
+    /// Runs another process in a running container.
+    async fn exec(&self, container: &str, exec: ExecSpec) -> Result<Process>;
+
+    /// Completes when the process has ended, at once if it already has; works for processes of an
+    /// earlier daemon too.
+    async fn wait(&self, process: ProcessId) -> Result<ExitStatus>;
+
+    /// Sends a signal to one process.
+    async fn signal(&self, process: ProcessId, signal: i32) -> Result<()>;
+
+    /// Kills every process of the container.
+    async fn kill_all(&self, container: &str) -> Result<()>;
+
+    /// Unmounts and removes everything [`Runtime::create`] made; processes still running are
+    /// killed. Succeeds when there is nothing.
+    async fn delete(&self, container: &str) -> Result<()>;
+
+    /// Forgets what was kept about an exec'd process (its descriptors).
+    async fn forget_exec(&self, container: &str, exec: &str) -> Result<()>;
+
+    /// The pids of a running container.
+    async fn processes(&self, container: &str) -> Result<Vec<i32>>;
+
+    /// The processes of a running container as `ps` shows them.
+    async fn process_table(&self, container: &str) -> Result<Vec<ProcessEntry>> {
+        let _ = container;
+        Err(Error::unimplemented("listing processes is not implemented by this runtime"))
+    }
+
+    /// Everything an earlier daemon left running or ended but not deleted.
+    async fn recover(&self) -> Result<Vec<Recovered>>;
+}
+
+/// All that is needed to build a container; every default is already filled in.
+#[derive(Clone, Debug, Default)]
+pub struct ContainerSpec {
+    /// 64 hex digits.
+    pub id: String,
+    pub root: RootFilesystem,
+    pub hostname: String,
+    pub domainname: String,
+    /// The program and its arguments.
+    pub args: Vec<String>,
+    /// `KEY=value`, complete but for `HOME`, which the adapter adds from the image's passwd file
+    /// when it is not here.
+    pub env: Vec<String>,
+    /// Absolute; created when missing.
+    pub working_dir: String,
+    /// As `docker run -u`: `user`, `uid`, `user:group`, …; empty is root. Looked up in the image's
+    /// own files.
+    pub user: String,
+    pub additional_groups: Vec<String>,
+    pub stdio: StdioKind,
+    /// The terminal's size at the start, if it has one.
+    pub terminal_size: TerminalSize,
+    /// Whether standard input stays open; without it it is /dev/null.
+    pub open_stdin: bool,
+    /// Names with `CAP_`.
+    pub capabilities: Vec<String>,
+    pub privileged: bool,
+    pub no_new_privileges: bool,
+    pub seccomp: Seccomp,
+    pub masked_paths: Vec<String>,
+    pub readonly_paths: Vec<String>,
+    pub readonly_root: bool,
+    /// Beyond the default ones (/proc, /dev, /sys, …), in mounting order.
+    pub mounts: Vec<Mount>,
+    /// Bytes of /dev/shm.
+    pub shm_size: u64,
+    pub cgroup: Cgroup,
+    /// name, soft, hard; `u64::MAX` is unlimited. Names without `RLIMIT_`, lower case.
+    pub ulimits: Vec<(String, u64, u64)>,
+    pub sysctls: BTreeMap<String, String>,
+    pub oom_score_adj: i32,
+    /// The network namespace to join; `None` keeps the guest's own (`--network host`).
+    pub network_namespace: Option<PathBuf>,
+    pub ipc: NamespaceMode,
+    pub pid: NamespaceMode,
+    pub uts: NamespaceMode,
+    pub cgroup_namespace: NamespaceMode,
+}
+
+/// Which namespace of a kind to use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NamespaceMode {
+    /// One of its own.
+    #[default]
+    Private,
+    /// The guest's.
+    Host,
+    /// That of another container, by id.
+    Container(String),
+}
+
+/// An overlay to be mounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootFilesystem {
+    /// Topmost first.
+    pub lower: Vec<PathBuf>,
+    pub upper: PathBuf,
+    pub work: PathBuf,
+    /// Where it is mounted.
+    pub merged: PathBuf,
+}
+
+/// A mount into the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// A path in the guest for binds, else empty or the filesystem's source.
+    pub source: String,
+    /// An absolute path in the container.
+    pub destination: String,
+    /// `bind`, `tmpfs`, …
+    pub kind: String,
+    /// Mount options as mount(8) writes them (`rbind`, `ro`, `size=64k`).
+    pub options: Vec<String>,
+}
+
+/// Limits of the container's cgroup; 0 or empty is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Bytes.
+    pub memory: i64,
+    /// Bytes of swap alone; -1 is unlimited.
+    pub swap: i64,
+    pub memory_reservation: i64,
+    /// Docker's shares (2 to 262144).
+    pub cpu_shares: i64,
+    /// Microseconds.
+    pub cpu_quota: i64,
+    /// Microseconds.
+    pub cpu_period: i64,
+    pub cpuset_cpus: String,
+    pub cpuset_mems: String,
+    pub pids_limit: i64,
+    pub blkio_weight: u16,
+}
+
+/// Which system calls are allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Seccomp {
+    /// Docker's default profile for the capabilities given.
+    #[default]
+    Default,
+    Unconfined,
+    /// A profile in Docker's JSON form.
+    Profile(String),
+}
+
+/// How standard input, output and error are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StdioKind {
+    /// A pipe each.
+    #[default]
+    Pipes,
+    /// One terminal for all three.
+    Terminal,
+}
+
+/// Characters; 0 by 0 is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TerminalSize {
+    pub rows: u16,
+    pub columns: u16,
+}
+
+/// Another process in a running container.
+#[derive(Clone, Debug, Default)]
+pub struct ExecSpec {
+    /// 64 hex digits.
+    pub id: String,
+    pub args: Vec<String>,
+    /// Complete, but for `HOME`.
+    pub env: Vec<String>,
+    pub working_dir: String,
+    pub user: String,
+    pub additional_groups: Vec<String>,
+    pub stdio: StdioKind,
+    pub terminal_size: TerminalSize,
+    pub open_stdin: bool,
+    pub capabilities: Vec<String>,
+    pub privileged: bool,
+    pub no_new_privileges: bool,
+    pub seccomp: Seccomp,
+}
+
+/// A process that cannot be mistaken for a later one with the same pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProcessId {
+    pub pid: i32,
+    /// Field 22 of /proc/PID/stat.
+    pub start_time: u64,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitStatus {
+    /// As the shell counts: the exit code, or 128 plus the signal.
+    pub code: i32,
+    /// The kernel killed something in its cgroup for want of memory.
+    pub oom_killed: bool,
+    /// When, in nanoseconds since 1970.
+    pub unix_nanos: i128,
+}
+
+/// A process with its descriptors.
+pub struct Process {
+    pub id: ProcessId,
+    pub io: ProcessIo,
+}
+
+/// The daemon's ends of a process's standard streams.
+#[derive(Default)]
+pub struct ProcessIo {
+    pub stdin: Option<Box<dyn ProcessInput>>,
+    /// The terminal's output when there is one.
+    pub stdout: Option<Box<dyn OutputPipe>>,
+    pub stderr: Option<Box<dyn OutputPipe>>,
+}
+
+/// The writing end of standard input, or a terminal.
+#[async_trait]
+pub trait ProcessInput: Send + Sync {
+    /// Writes all of it. An error of kind `Conflict` means that nobody reads any more.
+    async fn write_all(&self, data: &[u8]) -> Result<()>;
+    /// The process sees the end of its input (no effect on a terminal).
+    async fn close(&self) -> Result<()>;
+    /// Sets a terminal's size; an error of kind `Conflict` for a pipe.
+    async fn resize(&self, size: TerminalSize) -> Result<()>;
+}
+
+/// The reading end of standard output or error.
+///
+/// Reading is in two steps so that nothing is lost when the daemon dies in between: what was
+/// peeked but not consumed is seen again by the next daemon.
+#[async_trait]
+pub trait OutputPipe: Send {
+    /// Waits for bytes and returns them without taking them out; empty at the end. Dropping the
+    /// future before it completes loses nothing.
+    async fn peek(&mut self) -> Result<Vec<u8>>;
+    /// Takes out the first `count` of the bytes last peeked.
+    async fn consume(&mut self, count: usize) -> Result<()>;
+}
+
+/// A process as `ps` shows it; ids are those seen in the guest, outside the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessEntry {
+    /// The user's name in the guest, or the number.
+    pub user: String,
+    pub pid: i32,
+    pub parent: i32,
+    /// Processor use over its life, in percent.
+    pub cpu_percent: u32,
+    /// Nanoseconds since 1970.
+    pub started_unix_nanos: i128,
+    /// `pts/0`, or `?`.
+    pub terminal: String,
+    /// Processor time so far.
+    pub cpu_seconds: u64,
+    pub command: String,
+}
+
+/// What an earlier daemon left.
+pub struct Recovered {
+    pub container: String,
+    pub process: Process,
+    /// Exec'd processes by exec id.
+    pub execs: Vec<(String, Process)>,
+    /// Whether the first process was let run; if not, the container is to be deleted.
+    pub started: bool,
+}
+
+/// Who a `user` string of an image is; kept for inspection and tests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+    pub home: String,
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ProcessIo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessIo").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Recovered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recovered").field("container", &self.container).finish_non_exhaustive()
+    }
+}

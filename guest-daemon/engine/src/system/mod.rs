@@ -1,0 +1,70 @@
+//! The engine about itself.
+
+use crate::containers::{Core, Status, count};
+use crate::error::Result;
+
+/// The service behind `docker info`.
+#[derive(Clone, Debug)]
+pub struct System {
+    core: Core,
+    id: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct SystemInfo {
+    /// Stable for the life of the data disk.
+    pub id: String,
+    pub containers: usize,
+    pub running: usize,
+    pub paused: usize,
+    pub stopped: usize,
+    pub images: usize,
+    pub name: String,
+    pub kernel_version: String,
+    pub operating_system: String,
+    pub architecture: String,
+    pub cpus: usize,
+    /// Bytes.
+    pub memory: u64,
+    pub root_dir: String,
+    pub labels: Vec<String>,
+    /// Nanoseconds since 1970.
+    pub now: i128,
+    pub warnings: Vec<String>,
+    pub open_files: usize,
+    pub event_listeners: usize,
+}
+
+impl System {
+    pub(crate) fn new(core: Core, id: String) -> Self {
+        Self { core, id }
+    }
+
+    pub fn info(&self) -> Result<SystemInfo> {
+        let core = &self.core;
+        let containers = core.registry.snapshots();
+        let (running, paused) =
+            (count(&containers, Status::Running), count(&containers, Status::Paused));
+        let running = running + count(&containers, Status::Restarting);
+        Ok(SystemInfo {
+            id: self.id.clone(),
+            containers: containers.len(),
+            running,
+            paused,
+            stopped: containers.len() - running - paused,
+            images: core.images.count(),
+            name: core.host.name.clone(),
+            kernel_version: core.host.kernel_version.clone(),
+            operating_system: core.host.operating_system.clone(),
+            architecture: core.host.architecture.clone(),
+            cpus: core.host.cpus,
+            memory: core.host.memory,
+            root_dir: core.store.layout().root().to_string_lossy().into_owned(),
+            labels: core.host.labels.clone(),
+            now: core.clock.now(),
+            warnings: Vec::new(),
+            open_files: core.store.open_files(),
+            event_listeners: core.events.listeners(),
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Volumes of the `local` driver.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use engine_store::Store;
+use engine_store::objects::{VERSION, VolumeRecord};
+
+use crate::blocking::blocking;
+use crate::containers::{Registry, check_volume_name};
+use crate::error::{Error, Result};
+use crate::events::Events;
+use crate::filters;
+use crate::ids;
+use crate::time::{Clock, to_stored};
+
+const LIST_FILTERS: [&str; 4] = ["dangling", "driver", "label", "name"];
+const PRUNE_FILTERS: [&str; 3] = ["all", "label", "label!"];
+
+/// The label that marks a volume nobody named.
+const ANONYMOUS: &str = "com.docker.volume.anonymous";
+
+/// The service over volumes.
+#[derive(Clone, Debug)]
+pub struct Volumes {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    registry: Registry,
+    events: Events,
+    clock: Arc<dyn Clock>,
+    all: RwLock<BTreeMap<String, VolumeRecord>>,
+    /// Held while volumes come and go.
+    change: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Volume {
+    pub name: String,
+    pub driver: String,
+    pub mountpoint: String,
+    /// Nanoseconds since 1970.
+    pub created: i128,
+    pub labels: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
+    pub anonymous: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct CreateVolume {
+    /// Empty: 64 hex digits are made up.
+    pub name: String,
+    pub driver: String,
+    pub labels: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
+}
+
+impl Volumes {
+    pub(crate) async fn open(
+        store: Store,
+        registry: Registry,
+        events: Events,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let reading = store.clone();
+        let all = blocking(move || reading.volumes()).await?;
+        let all = all.into_iter().map(|volume| (volume.name.clone(), volume)).collect();
+        let (all, change) = (RwLock::new(all), tokio::sync::Mutex::new(()));
+        Ok(Self { inner: Arc::new(Inner { store, registry, events, clock, all, change }) })
+    }
+
+    /// Creating one that exists with the same driver returns it.
+    pub async fn create(&self, request: CreateVolume) -> Result<Volume> {
+        match request.driver.as_str() {
+            "" | "local" => {}
+            other => {
+                return Err(Error::not_found(format!(
+                    "create {}: error looking up volume plugin {other}: plugin \"{other}\" not \
+                     found",
+                    request.name
+                )));
+            }
+        }
+        if let Some(option) = request.options.keys().next() {
+            return Err(Error::unimplemented(format!(
+                "create {}: option \"{option}\" of the local driver is not implemented",
+                request.name
+            )));
+        }
+        let (volume, _) = self.make(request.name, request.labels).await?;
+        Ok(self.show(&volume))
+    }
+
+    pub fn list(&self, filters: &BTreeMap<String, Vec<String>>) -> Result<Vec<Volume>> {
+        filters::check(filters, &LIST_FILTERS)?;
+        let dangling = filters::truth(filters, "dangling")?;
+        let used = self.users();
+        let all = self.read();
+        Ok(all
+            .values()
+            .filter(|volume| {
+                filters::any(filters, "name", |name| volume.name.contains(name))
+                    && filters::any(filters, "driver", |driver| driver == "local")
+                    && filters::labels(filters, "label", &volume.labels)
+                    && dangling.is_none_or(|dangling| dangling != used.contains_key(&volume.name))
+            })
+            .map(|volume| self.show(volume))
+            .collect())
+    }
+
+    pub fn inspect(&self, name: &str) -> Result<Volume> {
+        let all = self.read();
+        all.get(name).map(|volume| self.show(volume)).ok_or_else(|| missing(name))
+    }
+
+    pub async fn remove(&self, name: &str, force: bool) -> Result<()> {
+        let change = self.inner.change.lock().await;
+        if !self.read().contains_key(name) {
+            return if force { Ok(()) } else { Err(missing(name)) };
+        }
+        if let Some(containers) = self.users().get(name) {
+            return Err(Error::conflict(format!(
+                "remove {name}: volume is in use - [{}]",
+                containers.join(", ")
+            )));
+        }
+        let (store, gone) = (self.inner.store.clone(), name.to_owned());
+        blocking(move || store.remove_volume(&gone)).await?;
+        self.write().remove(name);
+        drop(change);
+        self.event("destroy", name);
+        Ok(())
+    }
+
+    /// The names removed and the bytes given back. Only anonymous ones unless `all`.
+    pub async fn prune(
+        &self,
+        filters: &BTreeMap<String, Vec<String>>,
+    ) -> Result<(Vec<String>, u64)> {
+        filters::check(filters, &PRUNE_FILTERS)?;
+        let all = filters::truth(filters, "all")?.unwrap_or(false);
+        let used = self.users();
+        let candidates: Vec<String> = self
+            .read()
+            .values()
+            .filter(|volume| {
+                (all || volume.anonymous)
+                    && !used.contains_key(&volume.name)
+                    && filters::labels(filters, "label", &volume.labels)
+                    && !(filters.contains_key("label!")
+                        && filters::labels(filters, "label!", &volume.labels))
+            })
+            .map(|volume| volume.name.clone())
+            .collect();
+        let (mut removed, mut bytes) = (Vec::new(), 0);
+        for name in candidates {
+            let (store, measured) = (self.inner.store.clone(), name.clone());
+            let size = blocking(move || store.volume_size(&measured)).await.unwrap_or(0);
+            // A container may have taken it in the meantime.
+            if self.remove(&name, false).await.is_ok() {
+                bytes += size;
+                removed.push(name);
+            }
+        }
+        let attributes = BTreeMap::from([("reclaimed".to_owned(), bytes.to_string())]);
+        self.inner.events.publish("volume", "prune", "", attributes);
+        Ok((removed, bytes))
+    }
+
+    /// The volume of this name for a container, made when it is missing; without a name a new
+    /// one. Tells whether it is new.
+    pub(crate) async fn for_container(&self, name: &str) -> Result<(String, bool)> {
+        let (volume, new) = self.make(name.to_owned(), BTreeMap::new()).await?;
+        Ok((volume.name, new))
+    }
+
+    /// Fills an empty volume with what the image has at the path.
+    pub(crate) async fn copy_up(&self, name: &str, layers: &[PathBuf], path: &Path) -> Result<()> {
+        let (store, name) = (self.inner.store.clone(), name.to_owned());
+        let (layers, path) = (layers.to_vec(), path.to_owned());
+        blocking(move || store.copy_into_volume(&name, &layers, &path)).await
+    }
+
+    async fn make(
+        &self,
+        name: String,
+        mut labels: BTreeMap<String, String>,
+    ) -> Result<(VolumeRecord, bool)> {
+        let anonymous = name.is_empty();
+        let name = if anonymous { ids::new_id() } else { name };
+        check_volume_name(&name)?;
+        let change = self.inner.change.lock().await;
+        if let Some(volume) = self.read().get(&name) {
+            return Ok((volume.clone(), false));
+        }
+        if anonymous {
+            labels.insert(ANONYMOUS.to_owned(), String::new());
+        }
+        let volume = VolumeRecord {
+            version: VERSION,
+            name: name.clone(),
+            created: to_stored(self.inner.clock.now()),
+            labels,
+            options: BTreeMap::new(),
+            anonymous,
+        };
+        let (store, record) = (self.inner.store.clone(), volume.clone());
+        blocking(move || store.create_volume(&record)).await?;
+        self.write().insert(name.clone(), volume.clone());
+        drop(change);
+        self.event("create", &name);
+        Ok((volume, true))
+    }
+
+    /// Containers by the volume that they use.
+    fn users(&self) -> BTreeMap<String, Vec<String>> {
+        let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for snapshot in self.inner.registry.snapshots() {
+            for mount in snapshot.container.mounts.iter().filter(|mount| mount.kind == "volume") {
+                let id = snapshot.container.id.clone();
+                users.entry(mount.name.clone()).or_default().push(id);
+            }
+        }
+        users
+    }
+
+    fn show(&self, record: &VolumeRecord) -> Volume {
+        let mountpoint = self.inner.store.layout().volume_data(&record.name);
+        Volume {
+            name: record.name.clone(),
+            driver: "local".to_owned(),
+            mountpoint: mountpoint.to_string_lossy().into_owned(),
+            created: i128::from(record.created),
+            labels: record.labels.clone(),
+            options: record.options.clone(),
+            anonymous: record.anonymous,
+        }
+    }
+
+    fn event(&self, action: &str, name: &str) {
+        let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+        self.inner.events.publish("volume", action, name, attributes);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, VolumeRecord>> {
+        self.inner.all.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<String, VolumeRecord>> {
+        self.inner.all.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn missing(name: &str) -> Error {
+    Error::not_found(format!("get {name}: no such volume"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! `HostConfig`, both ways.
+
+use std::collections::BTreeMap;
+
+use engine::config::{DeviceMapping, HostConfig, LogConfig, PortBinding, RestartPolicy, Ulimit};
+use engine_api::host_config as api;
+
+use super::mounts;
+use crate::error::HttpError;
+
+/// What the engine has no word for is refused rather than forgotten.
+pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
+    refuse_unknown(&host)?;
+    Ok(HostConfig {
+        binds: host.binds,
+        container_id_file: host.container_id_file,
+        log_config: LogConfig {
+            driver: host.log_config.kind,
+            options: host.log_config.config.unwrap_or_default(),
+        },
+        network_mode: host.network_mode,
+        port_bindings: port_bindings_from_api(host.port_bindings.unwrap_or_default()),
+        restart_policy: RestartPolicy {
+            name: host.restart_policy.name,
+            maximum_retry_count: host.restart_policy.maximum_retry_count,
+        },
+        auto_remove: host.auto_remove,
+        volume_driver: host.volume_driver,
+        volumes_from: host.volumes_from,
+        console_size: host.console_size,
+        annotations: host.annotations.unwrap_or_default(),
+        mounts: host
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .map(mounts::request_from_api)
+            .collect::<Result<_, _>>()?,
+        cap_add: host.cap_add,
+        cap_drop: host.cap_drop,
+        cgroupns_mode: host.cgroupns_mode,
+        dns: host.dns.unwrap_or_default(),
+        dns_options: host.dns_options.unwrap_or_default(),
+        dns_search: host.dns_search.unwrap_or_default(),
+        extra_hosts: host.extra_hosts,
+        group_add: host.group_add,
+        ipc_mode: host.ipc_mode,
+        links: host.links,
+        oom_score_adj: host.oom_score_adj,
+        pid_mode: host.pid_mode,
+        privileged: host.privileged,
+        publish_all_ports: host.publish_all_ports,
+        readonly_rootfs: host.readonly_rootfs,
+        security_opt: host.security_opt,
+        tmpfs: host.tmpfs.unwrap_or_default(),
+        uts_mode: host.uts_mode,
+        userns_mode: host.userns_mode,
+        shm_size: host.shm_size,
+        sysctls: host.sysctls.unwrap_or_default(),
+        runtime: host.runtime,
+        isolation: host.isolation,
+        cpu_shares: host.cpu_shares,
+        memory: host.memory,
+        nano_cpus: host.nano_cpus,
+        cgroup_parent: host.cgroup_parent,
+        blkio_weight: host.blkio_weight,
+        cpu_period: host.cpu_period,
+        cpu_quota: host.cpu_quota,
+        cpu_realtime_period: host.cpu_realtime_period,
+        cpu_realtime_runtime: host.cpu_realtime_runtime,
+        cpuset_cpus: host.cpuset_cpus,
+        cpuset_mems: host.cpuset_mems,
+        devices: devices_from_api(host.devices.unwrap_or_default()),
+        device_cgroup_rules: host.device_cgroup_rules,
+        memory_reservation: host.memory_reservation,
+        memory_swap: host.memory_swap,
+        memory_swappiness: host.memory_swappiness,
+        oom_kill_disable: host.oom_kill_disable,
+        // 0 and less are other ways to say "no limit".
+        pids_limit: host.pids_limit.filter(|limit| *limit > 0),
+        ulimits: ulimits_from_api(host.ulimits.unwrap_or_default()),
+        init: host.init,
+        masked_paths: host.masked_paths,
+        readonly_paths: host.readonly_paths,
+    })
+}
+
+pub(crate) fn to_api(host: &HostConfig) -> api::HostConfig {
+    api::HostConfig {
+        binds: host.binds.clone(),
+        container_id_file: host.container_id_file.clone(),
+        log_config: api::LogConfig {
+            kind: or(&host.log_config.driver, "json-file"),
+            config: Some(host.log_config.options.clone()),
+        },
+        network_mode: host.network_mode.clone(),
+        port_bindings: Some(port_bindings_to_api(&host.port_bindings)),
+        restart_policy: api::RestartPolicy {
+            name: or(&host.restart_policy.name, "no"),
+            maximum_retry_count: host.restart_policy.maximum_retry_count,
+        },
+        auto_remove: host.auto_remove,
+        volume_driver: host.volume_driver.clone(),
+        volumes_from: host.volumes_from.clone(),
+        console_size: host.console_size,
+        annotations: Some(host.annotations.clone()),
+        cap_add: host.cap_add.clone(),
+        cap_drop: host.cap_drop.clone(),
+        cgroupns_mode: or(&host.cgroupns_mode, "private"),
+        dns: Some(host.dns.clone()),
+        dns_options: Some(host.dns_options.clone()),
+        dns_search: Some(host.dns_search.clone()),
+        extra_hosts: host.extra_hosts.clone(),
+        group_add: host.group_add.clone(),
+        ipc_mode: or(&host.ipc_mode, "private"),
+        links: host.links.clone(),
+        oom_score_adj: host.oom_score_adj,
+        pid_mode: host.pid_mode.clone(),
+        privileged: host.privileged,
+        publish_all_ports: host.publish_all_ports,
+        readonly_rootfs: host.readonly_rootfs,
+        security_opt: host.security_opt.clone(),
+        tmpfs: Some(host.tmpfs.clone()),
+        uts_mode: host.uts_mode.clone(),
+        userns_mode: host.userns_mode.clone(),
+        shm_size: if host.shm_size == 0 { DEFAULT_SHM_BYTES } else { host.shm_size },
+        sysctls: Some(host.sysctls.clone()),
+        runtime: or(&host.runtime, "runc"),
+        isolation: host.isolation.clone(),
+        mounts: Some(host.mounts.iter().map(mounts::request_to_api).collect()),
+        masked_paths: host.masked_paths.clone(),
+        readonly_paths: host.readonly_paths.clone(),
+        init: host.init,
+        ..resources_to_api(host)
+    }
+}
+
+/// The half of the fields that limits what the container may take.
+fn resources_to_api(host: &HostConfig) -> api::HostConfig {
+    api::HostConfig {
+        cpu_shares: host.cpu_shares,
+        memory: host.memory,
+        nano_cpus: host.nano_cpus,
+        cgroup_parent: host.cgroup_parent.clone(),
+        blkio_weight: host.blkio_weight,
+        blkio_weight_device: Some(Vec::new()),
+        blkio_device_read_bps: Some(Vec::new()),
+        blkio_device_write_bps: Some(Vec::new()),
+        blkio_device_read_iops: Some(Vec::new()),
+        blkio_device_write_iops: Some(Vec::new()),
+        cpu_period: host.cpu_period,
+        cpu_quota: host.cpu_quota,
+        cpu_realtime_period: host.cpu_realtime_period,
+        cpu_realtime_runtime: host.cpu_realtime_runtime,
+        cpuset_cpus: host.cpuset_cpus.clone(),
+        cpuset_mems: host.cpuset_mems.clone(),
+        devices: Some(devices_to_api(&host.devices)),
+        device_cgroup_rules: host.device_cgroup_rules.clone(),
+        memory_reservation: host.memory_reservation,
+        memory_swap: host.memory_swap,
+        memory_swappiness: host.memory_swappiness,
+        oom_kill_disable: host.oom_kill_disable,
+        pids_limit: host.pids_limit,
+        ulimits: Some(ulimits_to_api(&host.ulimits)),
+        ..api::HostConfig::default()
+    }
+}
+
+const DEFAULT_SHM_BYTES: i64 = 64 * 1024 * 1024;
+
+fn refuse_unknown(host: &api::HostConfig) -> Result<(), HttpError> {
+    fn given<T>(list: &Option<Vec<T>>) -> bool {
+        list.as_ref().is_some_and(|list| !list.is_empty())
+    }
+    let asked = [
+        ("HostConfig.StorageOpt", host.storage_opt.as_ref().is_some_and(|map| !map.is_empty())),
+        ("HostConfig.Cgroup", !host.cgroup.is_empty()),
+        ("HostConfig.DeviceRequests", given(&host.device_requests)),
+        ("HostConfig.BlkioWeightDevice", given(&host.blkio_weight_device)),
+        ("HostConfig.BlkioDeviceReadBps", given(&host.blkio_device_read_bps)),
+        ("HostConfig.BlkioDeviceWriteBps", given(&host.blkio_device_write_bps)),
+        ("HostConfig.BlkioDeviceReadIOps", given(&host.blkio_device_read_iops)),
+        ("HostConfig.BlkioDeviceWriteIOps", given(&host.blkio_device_write_iops)),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((name, _)) => Err(HttpError::unbuilt(name)),
+        None => Ok(()),
+    }
+}
+
+fn or(value: &str, default: &str) -> String {
+    if value.is_empty() { default.to_owned() } else { value.to_owned() }
+}
+
+fn port_bindings_from_api(map: api::PortMap) -> BTreeMap<String, Vec<PortBinding>> {
+    let binding = |b: api::PortBinding| PortBinding { host_ip: b.host_ip, host_port: b.host_port };
+    map.into_iter()
+        .map(|(port, list)| (port, list.unwrap_or_default().into_iter().map(binding).collect()))
+        .collect()
+}
+
+fn port_bindings_to_api(map: &BTreeMap<String, Vec<PortBinding>>) -> api::PortMap {
+    let binding = |b: &PortBinding| api::PortBinding {
+        host_ip: b.host_ip.clone(),
+        host_port: b.host_port.clone(),
+    };
+    map.iter()
+        .map(|(port, list)| (port.clone(), Some(list.iter().map(binding).collect())))
+        .collect()
+}
+
+fn devices_from_api(devices: Vec<api::DeviceMapping>) -> Vec<DeviceMapping> {
+    let device = |d: api::DeviceMapping| DeviceMapping {
+        path_on_host: d.path_on_host,
+        path_in_container: d.path_in_container,
+        cgroup_permissions: d.cgroup_permissions,
+    };
+    devices.into_iter().map(device).collect()
+}
+
+fn devices_to_api(devices: &[DeviceMapping]) -> Vec<api::DeviceMapping> {
+    let device = |d: &DeviceMapping| api::DeviceMapping {
+        path_on_host: d.path_on_host.clone(),
+        path_in_container: d.path_in_container.clone(),
+        cgroup_permissions: d.cgroup_permissions.clone(),
+    };
+    devices.iter().map(device).collect()
+}
+
+fn ulimits_from_api(limits: Vec<api::Ulimit>) -> Vec<Ulimit> {
+    limits.into_iter().map(|l| Ulimit { name: l.name, soft: l.soft, hard: l.hard }).collect()
+}
+
+fn ulimits_to_api(limits: &[Ulimit]) -> Vec<api::Ulimit> {
+    let limit = |l: &Ulimit| api::Ulimit { name: l.name.clone(), hard: l.hard, soft: l.soft };
+    limits.iter().map(limit).collect()
+}

@@ -1,0 +1,14 @@
+//! `POST /containers/{id}/restart`.
+
+use http::StatusCode;
+
+use crate::error::HttpError;
+use crate::extract::Call;
+use crate::reply::{self, Reply};
+
+pub(crate) async fn restart(call: Call) -> Result<Reply, HttpError> {
+    let timeout = call.query.number("t")?;
+    let signal = call.query.get("signal").filter(|signal| !signal.is_empty());
+    call.engine().containers.restart(&call.name, signal, timeout).await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,11 @@
+//! `POST /containers/{id}/start`.
+
+use super::acted;
+use crate::error::HttpError;
+use crate::extract::Call;
+use crate::reply::Reply;
+
+pub(crate) async fn start(call: Call) -> Result<Reply, HttpError> {
+    let detach_keys = call.query.text("detachKeys");
+    Ok(acted(call.engine().containers.start(&call.name, detach_keys).await?))
+}

@@ -1,0 +1,16 @@
+//! `POST /images/load`.
+
+use futures::StreamExt;
+
+use crate::error::HttpError;
+use crate::extract::Call;
+use crate::reply::{self, Reply};
+use crate::stream::json_lines;
+
+pub(crate) async fn load(call: Call) -> Result<Reply, HttpError> {
+    let quiet = call.query.flag_or("quiet", false);
+    let engine = call.engine();
+    let progress = engine.images.load(call.into_byte_stream(), quiet).await?;
+    let lines = progress.map(|step| Ok::<_, std::convert::Infallible>(json_lines::encode(step)));
+    Ok(reply::stream(reply::JSON, lines))
+}

@@ -1,0 +1,19 @@
+//! `GET /images/{name}/get` and `GET /images/get?names=…`.
+
+use crate::error::HttpError;
+use crate::extract::Call;
+use crate::reply::{self, Reply};
+
+pub(crate) async fn save(call: Call) -> Result<Reply, HttpError> {
+    let names = [call.name.clone()];
+    archive(&call, &names).await
+}
+
+pub(crate) async fn save_several(call: Call) -> Result<Reply, HttpError> {
+    let names = call.query.all("names");
+    archive(&call, &names).await
+}
+
+async fn archive(call: &Call, names: &[String]) -> Result<Reply, HttpError> {
+    Ok(reply::stream(reply::TAR, call.engine().images.save(names).await?))
+}

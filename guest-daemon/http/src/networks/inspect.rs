@@ -1,0 +1,10 @@
+//! `GET /networks/{id}`.
+
+use super::convert;
+use crate::error::HttpError;
+use crate::extract::Call;
+use crate::reply::{self, Reply};
+
+pub(crate) async fn inspect(call: Call) -> Result<Reply, HttpError> {
+    Ok(reply::ok(&convert::to_api(call.engine().networks.inspect(&call.name)?)))
+}

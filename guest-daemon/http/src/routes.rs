@@ -1,0 +1,152 @@
+//! THE table: method, path, handler. Then what answers that it is not there yet.
+
+use futures::future::BoxFuture;
+use http::Method;
+
+use crate::error::HttpError;
+use crate::extract::{Call, percent_decode};
+use crate::reply::Reply;
+use crate::{containers, exec, images, networks, pattern, system, volumes};
+
+pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Result<Reply, HttpError>>;
+
+/// A route that was found, and the name in its path.
+pub(crate) struct Target {
+    pub(crate) handler: Handler,
+    pub(crate) name: String,
+}
+
+struct Route {
+    method: Method,
+    pattern: &'static str,
+    handler: Handler,
+}
+
+macro_rules! routes {
+    ($($method:ident $pattern:literal => $handler:path;)*) => {
+        &[$(Route {
+            method: Method::$method,
+            pattern: $pattern,
+            handler: |call| Box::pin($handler(call)),
+        }),*]
+    };
+}
+
+static ROUTES: &[Route] = routes! {
+    GET    "/_ping"                      => system::ping::get;
+    HEAD   "/_ping"                      => system::ping::head;
+    GET    "/version"                    => system::version::version;
+    GET    "/info"                       => system::info::info;
+    GET    "/events"                     => system::events::events;
+    GET    "/plugins"                    => system::plugins::list;
+    GET    "/plugins/{name..}/json"      => system::plugins::inspect;
+
+    GET    "/containers/json"            => containers::list::list;
+    POST   "/containers/create"          => containers::create::create;
+    GET    "/containers/{name}/json"     => containers::inspect::inspect;
+    GET    "/containers/{name}/top"      => containers::top::top;
+    GET    "/containers/{name}/logs"     => containers::logs::logs;
+    POST   "/containers/{name}/start"    => containers::start::start;
+    POST   "/containers/{name}/stop"     => containers::stop::stop;
+    POST   "/containers/{name}/restart"  => containers::restart::restart;
+    POST   "/containers/{name}/kill"     => containers::kill::kill;
+    POST   "/containers/{name}/rename"   => containers::rename::rename;
+    POST   "/containers/{name}/attach"   => containers::attach::attach;
+    POST   "/containers/{name}/wait"     => containers::wait::wait;
+    POST   "/containers/{name}/resize"   => containers::resize::resize;
+    POST   "/containers/{name}/exec"     => exec::create::create;
+    DELETE "/containers/{name}"          => containers::remove::remove;
+
+    POST   "/exec/{name}/start"          => exec::start::start;
+    POST   "/exec/{name}/resize"         => exec::resize::resize;
+    GET    "/exec/{name}/json"           => exec::inspect::inspect;
+
+    GET    "/images/json"                => images::list::list;
+    GET    "/images/get"                 => images::save::save_several;
+    POST   "/images/load"                => images::load::load;
+    POST   "/images/create"              => images::import::import;
+    GET    "/images/{name..}/json"       => images::inspect::inspect;
+    GET    "/images/{name..}/history"    => images::history::history;
+    GET    "/images/{name..}/get"        => images::save::save;
+    POST   "/images/{name..}/tag"        => images::tag::tag;
+    DELETE "/images/{name..}"            => images::remove::remove;
+
+    GET    "/networks"                   => networks::list::list;
+    POST   "/networks/prune"             => networks::prune::prune;
+    GET    "/networks/{name}"            => networks::inspect::inspect;
+
+    GET    "/volumes"                    => volumes::list::list;
+    POST   "/volumes/create"             => volumes::create::create;
+    POST   "/volumes/prune"              => volumes::prune::prune;
+    GET    "/volumes/{name}"             => volumes::inspect::inspect;
+    DELETE "/volumes/{name}"             => volumes::remove::remove;
+};
+
+/// Known to clients, answered with 501 and these words.
+static UNBUILT: &[(Method, &str, &str)] = &[
+    (Method::POST, "/auth", "logging in to registries"),
+    (Method::POST, "/session", "building with BuildKit"),
+    (Method::POST, "/grpc", "building with BuildKit"),
+    (Method::POST, "/build", "building images"),
+    (Method::POST, "/build/prune", "pruning the build cache"),
+    (Method::POST, "/build/cancel", "cancelling builds"),
+    (Method::POST, "/commit", "committing containers"),
+    (Method::GET, "/system/df", "measuring disk usage"),
+    (Method::POST, "/containers/prune", "pruning containers"),
+    (Method::GET, "/containers/{name}/changes", "listing a container's changes"),
+    (Method::GET, "/containers/{name}/export", "exporting containers"),
+    (Method::GET, "/containers/{name}/stats", "measuring containers"),
+    (Method::GET, "/containers/{name}/attach/ws", "attaching by WebSocket"),
+    (Method::HEAD, "/containers/{name}/archive", "copying files"),
+    (Method::GET, "/containers/{name}/archive", "copying files"),
+    (Method::PUT, "/containers/{name}/archive", "copying files"),
+    (Method::POST, "/containers/{name}/update", "updating containers"),
+    (Method::POST, "/containers/{name}/pause", "pausing containers"),
+    (Method::POST, "/containers/{name}/unpause", "resuming containers"),
+    (Method::GET, "/images/search", "searching for images"),
+    (Method::POST, "/images/prune", "pruning images"),
+    (Method::POST, "/images/{name..}/push", "pushing images"),
+    (Method::GET, "/images/{name..}/attestations", "reading attestations"),
+    (Method::GET, "/distribution/{name..}/json", "asking registries about images"),
+    (Method::POST, "/networks/create", "creating networks"),
+    (Method::POST, "/networks/{name}/connect", "connecting containers to networks"),
+    (Method::POST, "/networks/{name}/disconnect", "disconnecting containers from networks"),
+    (Method::DELETE, "/networks/{name}", "removing networks"),
+    (Method::GET, "/plugins/{name..}", "managing plugins"),
+    (Method::POST, "/plugins/{name..}", "managing plugins"),
+    (Method::DELETE, "/plugins/{name..}", "managing plugins"),
+    (Method::POST, "/swarm/init", "initialising a swarm"),
+    (Method::POST, "/swarm/join", "joining a swarm"),
+];
+
+/// Whatever is below these needs a swarm.
+static SWARM: &[&str] = &["/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs"];
+
+/// The route for a path without its version. The first row that fits is taken.
+pub(crate) fn find(method: &Method, path: &str) -> Result<Target, HttpError> {
+    let path = percent_decode(path)
+        .ok_or_else(|| HttpError::invalid(format!("invalid URL escape in {path}")))?;
+    for route in ROUTES {
+        if route.method == *method
+            && let Some(name) = pattern::matches(route.pattern, &path)
+        {
+            return Ok(Target { handler: route.handler, name });
+        }
+    }
+    for (unbuilt, pattern, what) in UNBUILT {
+        if unbuilt == method && pattern::matches(pattern, &path).is_some() {
+            return Err(HttpError::unbuilt(what));
+        }
+    }
+    let cluster_volume = *method == Method::PUT && path.starts_with("/volumes/");
+    let in_swarm = |root: &&str| {
+        path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if cluster_volume || SWARM.iter().any(in_swarm) {
+        return Err(HttpError::no_swarm());
+    }
+    Err(HttpError::not_found("page not found"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! Streams that outlive the head of an answer.
+
+pub(crate) mod hijack;
+pub(crate) mod json_lines;
+pub(crate) mod mux;

@@ -1,0 +1,7 @@
+//! The engine about itself.
+
+pub(crate) mod events;
+pub(crate) mod info;
+pub(crate) mod ping;
+pub(crate) mod plugins;
+pub(crate) mod version;

@@ -1,0 +1,147 @@
+//! Connections that stop being HTTP.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::rig::{Rig, read_rest, soon};
+
+const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
+const RAW: &str = "application/vnd.docker.raw-stream";
+
+#[tokio::test]
+async fn attach_before_start_receives_every_byte() {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sh", "-c", "echo hi; echo no >&2"] }))
+        .await;
+    let (stream, head) = rig
+        .upgrade("POST /v1.51/containers/web/attach?stream=1&stdout=1&stderr=1 HTTP/1.1", "")
+        .await;
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    assert!(head.contains("upgrade: tcp"), "{head}");
+    assert!(head.contains("connection: upgrade"), "{head}");
+    assert!(head.contains(&format!("content-type: {MULTIPLEXED}")), "{head}");
+    rig.start("web").await;
+    let seen = read_rest(stream).await;
+    let (hi, no) = (b"\x01\0\0\0\0\0\0\x03hi\n", b"\x02\0\0\0\0\0\0\x03no\n");
+    assert!(seen == [&hi[..], no].concat() || seen == [&no[..], hi].concat(), "{seen:?}");
+}
+
+#[tokio::test]
+async fn the_end_of_input_is_not_the_end_of_output() {
+    let rig = Rig::with_busybox().await;
+    let config = json!({
+        "Image": "busybox", "Cmd": ["cat"], "OpenStdin": true, "StdinOnce": true,
+        "AttachStdin": true, "AttachStdout": true,
+    });
+    rig.create("cat", config).await;
+    let (mut stream, _) =
+        rig.upgrade("POST /containers/cat/attach?stream=1&stdin=1&stdout=1 HTTP/1.1", "").await;
+    rig.start("cat").await;
+    stream.write_all(b"hi\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(read_rest(stream).await, b"\x01\0\0\0\0\0\0\x03hi\n");
+    let wait = soon(rig.post("/containers/cat/wait", Value::Null)).await;
+    assert_eq!(wait.json()["StatusCode"], 0);
+}
+
+#[tokio::test]
+async fn a_terminal_is_raw_and_can_be_resized() {
+    let rig = Rig::with_busybox().await;
+    let config = json!({ "Image": "busybox", "Cmd": ["cat"], "Tty": true, "OpenStdin": true });
+    let id = rig.create("tty", config).await;
+    let (mut stream, head) =
+        rig.upgrade("POST /containers/tty/attach?stream=1&stdin=1&stdout=1 HTTP/1.1", "").await;
+    assert!(head.contains(&format!("content-type: {RAW}")), "{head}");
+    rig.start("tty").await;
+    stream.write_all(b"hi").await.unwrap();
+    let mut seen = [0; 2];
+    soon(stream.read_exact(&mut seen)).await.unwrap();
+    assert_eq!(&seen, b"hi");
+    assert_eq!(rig.post("/containers/tty/resize?h=24&w=80", Value::Null).await.status, 200);
+    let size = rig.runtime.terminal_size(&id).unwrap();
+    assert_eq!((size.rows, size.columns), (24, 80));
+    assert_eq!(rig.post("/containers/tty/resize?h=tall&w=80", Value::Null).await.status, 400);
+}
+
+#[tokio::test]
+async fn detach_keys_end_the_stream_and_not_the_container() {
+    let rig = Rig::with_busybox().await;
+    let config = json!({ "Image": "busybox", "Cmd": ["cat"], "Tty": true, "OpenStdin": true });
+    rig.create("tty", config).await;
+    let (mut stream, _) =
+        rig.upgrade("POST /containers/tty/attach?stream=1&stdin=1&stdout=1 HTTP/1.1", "").await;
+    rig.start("tty").await;
+    stream.write_all(b"\x10").await.unwrap();
+    stream.write_all(b"\x11").await.unwrap();
+    read_rest(stream).await;
+    assert_eq!(rig.get("/containers/tty/json").await.json()["State"]["Running"], true);
+}
+
+#[tokio::test]
+async fn old_clients_get_the_old_media_type() {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
+    let (_, head) =
+        rig.upgrade("POST /v1.41/containers/web/attach?stream=1&stdout=1 HTTP/1.1", "").await;
+    assert!(head.contains(&format!("content-type: {RAW}")), "{head}");
+}
+
+#[tokio::test]
+async fn without_an_upgrade_the_stream_ends_with_the_connection() {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["echo", "hi"] })).await;
+    let (stream, head) =
+        rig.raw("POST /containers/web/attach?stream=1&stdout=1 HTTP/1.1", "").await;
+    assert!(head.contains(" 200 "), "{head}");
+    assert!(!head.contains("transfer-encoding"), "{head}");
+    assert!(!head.contains("content-length"), "{head}");
+    assert!(head.contains(&format!("content-type: {RAW}")), "{head}");
+    rig.start("web").await;
+    assert_eq!(read_rest(stream).await, b"\x01\0\0\0\0\0\0\x03hi\n");
+}
+
+#[tokio::test]
+async fn wait_sends_its_head_before_the_container_starts() {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["false"] })).await;
+    let (stream, head) = rig
+        .raw("POST /containers/web/wait?condition=next-exit HTTP/1.1\r\nConnection: close", "")
+        .await;
+    assert!(head.contains("transfer-encoding: chunked"), "{head}");
+    rig.start("web").await;
+    let rest = String::from_utf8(read_rest(stream).await).unwrap();
+    assert!(rest.contains("{\"StatusCode\":1}\n"), "{rest}");
+}
+
+#[tokio::test]
+async fn an_exec_streams_and_leaves_its_exit_code() {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
+    rig.start("web").await;
+    let exec = exec(&rig, json!(["sh", "-c", "echo hi; exit 3"])).await;
+    let (stream, head) =
+        rig.upgrade(&format!("POST /exec/{exec}/start HTTP/1.1"), "{\"Detach\":false}").await;
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    assert!(head.contains(&format!("content-type: {MULTIPLEXED}")), "{head}");
+    assert_eq!(read_rest(stream).await, b"\x01\0\0\0\0\0\0\x03hi\n");
+    assert_eq!(rig.get(&format!("/exec/{exec}/json")).await.json()["ExitCode"], 3);
+}
+
+#[tokio::test]
+async fn a_program_that_exec_cannot_run_is_told_in_the_stream() {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
+    rig.start("web").await;
+    let exec = exec(&rig, json!(["nosuch"])).await;
+    let (stream, head) = rig.upgrade(&format!("POST /exec/{exec}/start HTTP/1.1"), "{}").await;
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    let text = String::from_utf8_lossy(&read_rest(stream).await).into_owned();
+    assert!(text.contains("executable file not found in $PATH"), "{text}");
+    assert_eq!(rig.get(&format!("/exec/{exec}/json")).await.json()["ExitCode"], 127);
+}
+
+async fn exec(rig: &Rig, cmd: Value) -> String {
+    let request = json!({ "Cmd": cmd, "AttachStdout": true, "AttachStderr": true });
+    let created = rig.post("/containers/web/exec", request).await;
+    created.json()["Id"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,49 @@
+//! What can go wrong in the store.
+
+use std::io;
+
+/// Shorthand.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot {doing}")]
+    Io {
+        doing: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot {doing}")]
+    Database {
+        doing: &'static str,
+        #[source]
+        source: Box<redb::Error>,
+    },
+    #[error("cannot encode a record")]
+    Encode(#[source] serde_json::Error),
+    /// What a client sent is not what it should be.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{what} has digest {found}, not {expected}")]
+    WrongDigest { what: String, expected: String, found: String },
+    #[error("{0} is not in the store")]
+    Missing(String),
+}
+
+impl StoreError {
+    /// For `map_err`: names what was tried.
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Io { doing, source }
+    }
+
+    pub(crate) fn errno(doing: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> Self {
+        let doing = doing.into();
+        move |source| Self::Io { doing, source: source.into() }
+    }
+
+    pub(crate) fn database<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Database { doing, source: Box::new(source.into()) }
+    }
+}

@@ -1,0 +1,91 @@
+//! Every path of the data root, derived in one place.
+
+use std::path::{Path, PathBuf};
+
+/// Where things are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.root.join("metadata.redb")
+    }
+
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs/sha256")
+    }
+
+    /// `digest` is `sha256:…`.
+    pub(crate) fn blob(&self, digest: &str) -> PathBuf {
+        self.blobs().join(hex_of(digest))
+    }
+
+    pub(crate) fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    pub(crate) fn layer(&self, diff_id: &str) -> PathBuf {
+        self.layers().join(hex_of(diff_id))
+    }
+
+    /// The unpacked content of a layer: what an overlay's lower directory is.
+    pub fn layer_diff(&self, diff_id: &str) -> PathBuf {
+        self.layer(diff_id).join("diff")
+    }
+
+    pub(crate) fn containers(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    pub fn container(&self, id: &str) -> PathBuf {
+        self.containers().join(id)
+    }
+
+    /// A file or folder of a container: `upper`, `work`, `merged`, `hostname`, `hosts`, …
+    pub fn container_file(&self, id: &str, name: &str) -> PathBuf {
+        self.container(id).join(name)
+    }
+
+    pub fn container_log(&self, id: &str) -> PathBuf {
+        self.container(id).join(format!("{id}-json.log"))
+    }
+
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+
+    pub fn volume_data(&self, name: &str) -> PathBuf {
+        self.volumes().join(name).join("_data")
+    }
+
+    /// Half-made things; emptied at every start.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// What could not be read is moved here.
+    pub(crate) fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+}
+
+fn hex_of(digest: &str) -> &str {
+    digest.strip_prefix("sha256:").unwrap_or(digest)
+}
+
+/// Whether this is `sha256:` and 64 lower-case hex digits, so that it can be part of a path.
+pub(crate) fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}

@@ -1,0 +1,42 @@
+//! Everything the engine keeps on its data disk: blobs, layers, image references, records of
+//! containers and volumes, and log files.
+//!
+//! **Invariant:** nothing here mounts or forks; the store says *what* to mount. What is visible
+//! under its final name is whole: files are written beside, synchronised and renamed.
+
+mod archive_load;
+mod archive_save;
+mod atomic;
+mod beneath;
+mod blobs;
+mod compression;
+mod container_files;
+pub mod container_logs;
+mod database;
+mod error;
+mod image_config;
+mod layers;
+mod layout;
+mod logs_read;
+pub mod objects;
+mod open;
+mod pump_state;
+pub mod records;
+mod tar_entry;
+mod trees;
+mod unpack;
+mod view;
+mod volumes;
+
+pub use archive_load::{ArchiveProgress, LoadedImage, Spooled};
+pub use archive_save::{SavedImage, SavedName};
+pub use error::{Result, StoreError};
+pub use image_config::NewImage;
+pub use layers::chain_ids;
+pub use layout::Layout;
+pub use logs_read::{LogEntry, LogReader, tail_offset};
+pub use open::Store;
+pub use pump_state::{Chunk, PumpMark, PumpState, Recovery};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! The stored form of the engine's objects. Each carries its version; unknown fields are ignored
+//! and missing ones take their defaults, so that a newer daemon reads what an older one wrote.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::records::{ContainerConfig, HostConfig, NetworkAttachment};
+
+/// The version written today.
+pub const VERSION: u32 = 1;
+
+/// A container. Times are nanoseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerRecord {
+    pub version: u32,
+    pub id: String,
+    pub name: String,
+    pub created: i64,
+    pub path: String,
+    pub args: Vec<String>,
+    /// `sha256:…`
+    pub image: String,
+    /// diff ids, bottom first.
+    pub layers: Vec<String>,
+    pub config: ContainerConfig,
+    pub host: HostConfig,
+    pub networks: BTreeMap<String, NetworkAttachment>,
+    pub mounts: Vec<MountRecord>,
+    pub state: StateRecord,
+    pub endpoint: Option<EndpointRecord>,
+    pub published: Vec<PublishedRecord>,
+    pub sandbox: String,
+    pub restart_count: i64,
+    /// A user stopped it: `unless-stopped` leaves it alone.
+    pub manually_stopped: bool,
+    pub terminal_size: [u16; 2],
+}
+
+/// Where a container is in its life, as far as it survives a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StateRecord {
+    pub status: StoredStatus,
+    pub pid: i32,
+    pub process_start: u64,
+    pub exit_code: i32,
+    pub oom_killed: bool,
+    pub error: String,
+    pub started_at: Option<i64>,
+    pub finished_at: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredStatus {
+    #[default]
+    Created,
+    Running,
+    Restarting,
+    Exited,
+    Removing,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MountRecord {
+    /// `bind`, `volume` or `tmpfs`.
+    pub kind: String,
+    /// The volume's name.
+    pub name: String,
+    pub source: String,
+    pub destination: String,
+    pub mode: String,
+    pub read_only: bool,
+    pub propagation: String,
+    /// Mount options of a tmpfs.
+    pub options: Vec<String>,
+    /// The bind source is made when it is missing.
+    pub create_source: bool,
+    /// The volume was made for this container and goes with it.
+    pub anonymous: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndpointRecord {
+    pub id: String,
+    pub namespace: String,
+    pub address: String,
+    pub prefix_len: u8,
+    pub gateway: String,
+    pub mac_address: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PublishedRecord {
+    pub container_port: u16,
+    pub protocol: String,
+    pub host_ip: String,
+    pub host_port: u16,
+}
+
+/// An image: what its configuration document says, and what it stands on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImageRecord {
+    pub version: u32,
+    /// `sha256:…`, the digest of the configuration document.
+    pub id: String,
+    pub created: Option<i64>,
+    pub author: String,
+    pub comment: String,
+    pub architecture: String,
+    pub variant: String,
+    pub os: String,
+    pub config: ContainerConfig,
+    /// diff ids, bottom first.
+    pub layers: Vec<String>,
+    pub history: Vec<HistoryRecord>,
+    pub last_tagged: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistoryRecord {
+    pub created: Option<i64>,
+    pub created_by: String,
+    pub author: String,
+    pub comment: String,
+    pub empty_layer: bool,
+}
+
+/// A layer: unpacked once, kept as received for `save`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LayerRecord {
+    pub version: u32,
+    /// `sha256:…` of the uncompressed tar.
+    pub diff_id: String,
+    /// Bytes of its files.
+    pub size: u64,
+    /// The tar as it was received, perhaps compressed.
+    pub blob: String,
+    pub blob_size: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeRecord {
+    pub version: u32,
+    pub name: String,
+    pub created: i64,
+    pub labels: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
+    pub anonymous: bool,
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReferenceRecord {
+    pub version: u32,
+    /// The image's id.
+    pub image: String,
+}

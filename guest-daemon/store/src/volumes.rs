@@ -1,0 +1,48 @@
+//! Volumes: a folder each.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::Store;
+use crate::database::{Change, Table};
+use crate::error::{Result, StoreError};
+use crate::objects::VolumeRecord;
+use crate::{trees, view};
+
+impl Store {
+    /// Makes the folder (world-readable, as in dockerd) and then the record. The name has been
+    /// checked to be one component.
+    pub fn create_volume(&self, record: &VolumeRecord) -> Result<()> {
+        let data = self.layout().volume_data(&record.name);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&data)
+            .map_err(StoreError::io(format!("make volume {}", record.name)))?;
+        self.metadata().apply(&[Change::put(Table::Volumes, &record.name, record)?])
+    }
+
+    pub fn remove_volume(&self, name: &str) -> Result<()> {
+        self.metadata().apply(&[Change::remove(Table::Volumes, name)])?;
+        self.discard(&self.layout().volumes().join(name))
+    }
+
+    /// Bytes of a volume's files.
+    pub fn volume_size(&self, name: &str) -> Result<u64> {
+        trees::size(&self.layout().volume_data(name))
+    }
+
+    /// Fills a volume that is still empty with what an image has at a path.
+    pub fn copy_into_volume(&self, name: &str, layers: &[PathBuf], path: &Path) -> Result<()> {
+        let doing = || format!("copy {} into volume {name}", path.display());
+        let data = self.layout().volume_data(name);
+        let target = trees::open_directory(&data).map_err(StoreError::errno(doing()))?;
+        if !trees::names(&target).map_err(StoreError::errno(doing()))?.is_empty() {
+            return Ok(());
+        }
+        let found = view::find_folder(layers, path).map_err(StoreError::errno(doing()))?;
+        let Some(folders) = found else { return Ok(()) };
+        view::copy(&folders, &target).map_err(StoreError::errno(doing()))
+    }
+}
