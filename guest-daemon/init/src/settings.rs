@@ -20,6 +20,8 @@ const SYSCTLS: &[(&str, &str)] = &[
     // Traffic within a bridge is not the firewall's business.
     ("net/bridge/bridge-nf-call-iptables", "0"),
     ("net/bridge/bridge-nf-call-ip6tables", "0"),
+    // A new network namespace begins with `lo` alone, without the kernel's fallback tunnels.
+    ("net/core/fb_tunnels_only_for_init_net", "1"),
     // Anybody may ping, so that images need no file capability for it.
     ("net/ipv4/ping_group_range", "0 2147483647"),
     // Many containers, each with its watchers; the defaults are for one user of a desktop.

@@ -53,8 +53,9 @@ impl Images {
     /// The images a text means, with the names they are saved under: the one asked for, every
     /// one of a repository that was given without a tag, or none for an id.
     fn meant(&self, text: &str) -> Result<Vec<(Arc<ImageRecord>, Vec<SavedName>)>> {
-        let found = self.find(text)?;
-        let Ok(asked) = Reference::parse(text) else { return Ok(vec![(found, Vec::new())]) };
+        let Ok(asked) = Reference::parse(text) else {
+            return Ok(vec![(self.find(text)?, Vec::new())]);
+        };
         let whole_repository = asked.tag.is_none() && asked.digest.is_none();
         let state = self.state();
         let mut meant: Vec<(Arc<ImageRecord>, Vec<SavedName>)> = Vec::new();
@@ -74,8 +75,9 @@ impl Images {
                 None => meant.push((Arc::clone(image), vec![saved])),
             }
         }
+        drop(state);
         if meant.is_empty() {
-            meant.push((found, Vec::new()));
+            meant.push((self.find(text)?, Vec::new()));
         }
         Ok(meant)
     }
