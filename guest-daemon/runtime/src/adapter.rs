@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use engine::error::{Error, Kind, Result};
-use engine::ports::{ContainerSpec, ExecSpec, ExitStatus, Process, ProcessId, Recovered, Runtime};
+use engine::ports::{
+    ContainerSpec, ExecSpec, ExitStatus, Process, ProcessEntry, ProcessId, Recovered, Runtime,
+};
 use guest_init::client::InitClient;
 
 use crate::records::{self, Record, container_prefix, exec_prefix};
-use crate::{cgroup, overlay, signals};
+use crate::{cgroup, overlay, process_table, signals};
 
 /// Containers built by libcontainer, in a helper process each; init is the parent of their
 /// processes and keeps their pipes.
@@ -200,6 +202,10 @@ impl Runtime for LibcontainerRuntime {
             io::ErrorKind::NotFound => not_running(container),
             _ => Error::internal("cannot list the container's processes", error),
         })
+    }
+
+    async fn process_table(&self, container: &str) -> Result<Vec<ProcessEntry>> {
+        Ok(process_table::entries(&self.processes(container).await?))
     }
 
     async fn recover(&self) -> Result<Vec<Recovered>> {

@@ -20,6 +20,7 @@ mod oci;
 mod overlay;
 mod payload;
 mod prepare;
+mod process_table;
 mod records;
 mod role;
 mod seccomp;

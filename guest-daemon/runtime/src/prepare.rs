@@ -144,7 +144,7 @@ fn write_bundle(bundle: &Path, document: &Value) -> io::Result<()> {
 }
 
 pub(crate) fn failed(what: &str, error: io::Error) -> Error {
-    Error::internal(format!("failed to create task for container: {what}"), error)
+    Error::internal(what, error)
 }
 
 #[cfg(test)]

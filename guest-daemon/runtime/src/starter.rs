@@ -69,7 +69,7 @@ fn converse(
     // other end, so there is no end of file when the helper dies.
     let ready = wait_until(&[socket.as_fd(), child.pidfd.as_fd()])?;
     if !ready[0] {
-        return Err(io::Error::other("the helper ended without an answer"));
+        return Err(io::Error::other("the starter ended without an answer"));
     }
     channel::receive(socket)
 }
@@ -81,7 +81,7 @@ fn wait_until(descriptors: &[BorrowedFd<'_>]) -> io::Result<Vec<bool>> {
     let timeout = Timespec::try_from(TIMEOUT).map_err(io::Error::other)?;
     loop {
         match poll(&mut polled, Some(&timeout)) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the helper hangs")),
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the starter hangs")),
             Ok(_) => return Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect()),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// How far the two clocks may part before it counts.
-const TOLERANCE: Duration = Duration::from_millis(500);
+/// How far the host's two clocks may part before it counts as a jump.
+const JUMP: Duration = Duration::from_millis(500);
+
+/// How wrong the guest's clock may be. It begins wrong by up to a second, which is as fine as the
+/// real-time clock tells it.
+const TOLERANCE: Duration = Duration::from_millis(20);
 
 /// Compares the wall clock with one that stands still while the host sleeps.
 #[derive(Debug)]
@@ -21,7 +25,7 @@ impl JumpWatch {
     pub(crate) fn jumped(&mut self, wall: SystemTime, monotonic: Instant) -> bool {
         let expected = self.wall + monotonic.duration_since(self.monotonic);
         (self.wall, self.monotonic) = (wall, monotonic);
-        apart(expected, wall) > TOLERANCE
+        apart(expected, wall) > JUMP
     }
 }
 

@@ -21,8 +21,9 @@ use crate::vm::{Sources, Vm, ended};
 
 /// How soon a sleep of the host is noticed.
 const CLOCK_TICK: Duration = Duration::from_secs(1);
-/// How often the guest's clock is compared with the host's: emulated clocks drift.
-const DRIFT_CHECK: Duration = Duration::from_secs(120);
+/// How often the guest's clock is compared with the host's: an emulated one gains or loses several
+/// milliseconds a second.
+const DRIFT_CHECK: Duration = Duration::from_secs(10);
 const AGENT_BOUND: Duration = Duration::from_secs(1);
 /// What a guest gets when the supervisor itself is told to end.
 const GRACE_AT_SIGNAL: Duration = Duration::from_secs(10);

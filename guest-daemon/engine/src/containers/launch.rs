@@ -219,9 +219,10 @@ fn in_dockers_words(error: Error) -> Error {
     }
     let text = format!(
         "failed to create task for container: failed to create shim task: OCI runtime create \
-         failed: unable to start container process: error during container init: {error}: unknown"
+         failed: runc create failed: unable to start container process: error during container \
+         init: {error}: unknown"
     );
-    Error::caused(Kind::InvalidArgument, text, error)
+    Error::new(Kind::InvalidArgument, text)
 }
 
 fn failed(error: Error) -> Failed {

@@ -82,7 +82,7 @@ async fn failed(
     execs.show_ids(&exec.container).await;
     if detach {
         let kind = if code == 128 { error.kind() } else { Kind::InvalidArgument };
-        return Err(Error::caused(kind, text, error));
+        return Err(Error::new(kind, text));
     }
     let line = Output { stream: Stream::Stdout, data: Bytes::from(format!("{text}\r\n")) };
     let output = futures::stream::iter([Ok(line)]).boxed();
@@ -110,8 +110,8 @@ fn attach(
         pump(stdout, Stream::Stdout, wants(request.attach_stdout)),
         pump(stderr, Stream::Stderr, wants(request.attach_stderr)),
     ];
-    drop(sender);
-    watch_process(execs, id.clone(), container.clone(), process_id, pumps);
+    let until_known = (!detach).then_some(sender);
+    watch_process(execs, id.clone(), container.clone(), process_id, pumps, until_known);
     if detach {
         return None;
     }
@@ -184,6 +184,7 @@ fn watch_process<P: Future<Output = ()> + Send + 'static>(
     container: String,
     process: ProcessId,
     [stdout, stderr]: [P; 2],
+    until_known: Option<mpsc::Sender<Output>>,
 ) {
     let execs = execs.clone();
     let tasks = execs.core.tasks.clone();
@@ -206,13 +207,15 @@ fn watch_process<P: Future<Output = ()> + Send + 'static>(
                 255
             }
         };
-        // Known before the streams end: clients ask for it when they see that.
+        // Known before the streams end (this sender keeps them open): clients ask for it when they
+        // see that.
         execs.change(&id, |instance| {
             instance.exec.running = false;
             instance.exec.exit_code = Some(code);
             instance.exec.can_remove = true;
             instance.exec.pid = 0;
         });
+        drop(until_known);
         if !moved {
             drop(tokio::time::timeout(REST_OF_OUTPUT, both).await);
         }

@@ -4,6 +4,7 @@
 
 mod v1_42;
 mod v1_44;
+mod v1_49;
 mod v1_50;
 
 pub(crate) use v1_42::{stream_media_type, volume_prune_filters};
@@ -25,6 +26,7 @@ pub(crate) fn image_summary(version: ApiVersion, document: &mut Value) {
 
 /// `/info` in the words of `version`.
 pub(crate) fn info(version: ApiVersion, document: &mut Value) {
+    v1_49::add_expected_commits(version, document);
     v1_50::add_bridge_netfilter(version, document);
 }
 

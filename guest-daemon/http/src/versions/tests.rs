@@ -37,3 +37,12 @@ fn an_image_config_has_container_fields_before_1_50_only() {
     image_inspect(OLD_CLIENT, &mut document);
     assert_eq!(document["Config"]["Hostname"], "");
 }
+
+#[test]
+fn commits_were_expected_before_1_49_only() {
+    let mut document = json!({ "RuncCommit": { "ID": "N/A" } });
+    info(NEW_CLIENT, &mut document);
+    assert_eq!(document["RuncCommit"], json!({ "ID": "N/A" }));
+    info(OLD_CLIENT, &mut document);
+    assert_eq!(document["RuncCommit"], json!({ "ID": "N/A", "Expected": "N/A" }));
+}

@@ -28,8 +28,8 @@ impl LibcontainerRuntime {
             Answer::Running { pid, start_time } => {
                 ProcessRecord { pid, start_time, terminal, open_stdin: spec.open_stdin }
             }
-            Answer::Refused(text) => return Err(Error::invalid(create_failure(&text))),
-            Answer::Failed(text) => return Err(Error::new(Kind::Internal, create_failure(&text))),
+            Answer::Refused(text) => return Err(Error::invalid(text)),
+            Answer::Failed(text) => return Err(Error::new(Kind::Internal, text)),
         };
         let prefix = container_prefix(&spec.id);
         let io = self.keep_and_open(ends, &prefix).await?;
@@ -71,7 +71,7 @@ impl LibcontainerRuntime {
             };
             Ok((answer, ends))
         };
-        let built = build().map_err(|error| failed("the helper failed", error));
+        let built = build().map_err(|error| failed("the starter failed", error));
         // Only reading it again would need it, and nothing does.
         std::fs::remove_dir_all(bundle).ok();
         built
@@ -163,8 +163,8 @@ impl LibcontainerRuntime {
             Answer::Running { pid, start_time } => {
                 ProcessRecord { pid, start_time, terminal, open_stdin }
             }
-            Answer::Refused(text) => return Err(Error::invalid(exec_failure(&text))),
-            Answer::Failed(text) => return Err(Error::new(Kind::Internal, exec_failure(&text))),
+            Answer::Refused(text) => return Err(Error::invalid(text)),
+            Answer::Failed(text) => return Err(Error::new(Kind::Internal, text)),
         };
         let io = self.keep_and_open(ends, &exec_prefix(container, &exec.id)).await?;
         self.update(container, |record| {
@@ -179,19 +179,4 @@ fn give_terminal(master: &OwnedFd, uid: u32) -> io::Result<()> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let slave = ioctl_tiocgptpeer(master, flags)?;
     Ok(rustix::fs::fchown(&slave, Some(rustix::fs::Uid::from_raw(uid)), None)?)
-}
-
-/// dockerd's words around a failed creation; clients look for what is in the middle.
-fn create_failure(text: &str) -> String {
-    format!(
-        "failed to create task for container: failed to create shim task: OCI runtime create \
-         failed: runc create failed: unable to start container process: error during container \
-         init: {text}: unknown"
-    )
-}
-
-fn exec_failure(text: &str) -> String {
-    format!(
-        "OCI runtime exec failed: exec failed: unable to start container process: {text}: unknown"
-    )
 }

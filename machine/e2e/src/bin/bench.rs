@@ -55,7 +55,10 @@ fn create_and_start(table: &mut Table) -> Result<()> {
         let begun = Instant::now();
         let printed = host.machine().args(words).run()?.text()?;
         let took = begun.elapsed().as_secs_f64() * 1000.0;
-        Ok((took, serde_json::from_str(printed.lines().last().unwrap_or("null")).unwrap_or(Value::Null)))
+        Ok((
+            took,
+            serde_json::from_str(printed.lines().last().unwrap_or("null")).unwrap_or(Value::Null),
+        ))
     };
     run(&["create", "--timings", "first"])?;
     run(&["rm", "-f", "-y", "first"])?;
@@ -83,10 +86,8 @@ fn create_and_start(table: &mut Table) -> Result<()> {
 fn breakdown(table: &mut Table, of: &str, runs: &[Value]) {
     let Some(first) = runs.first().and_then(|run| run["timings"].as_array()) else { return };
     for (index, part) in first.iter().enumerate() {
-        let mut values: Vec<f64> = runs
-            .iter()
-            .filter_map(|run| run["timings"][index]["milliseconds"].as_f64())
-            .collect();
+        let mut values: Vec<f64> =
+            runs.iter().filter_map(|run| run["timings"][index]["milliseconds"].as_f64()).collect();
         values.sort_by(f64::total_cmp);
         if let (Some(name), Some(median)) = (part["step"].as_str(), values.get(values.len() / 2)) {
             table.row(format!("{of}: {name}"), format!("{median:.0} ms"));
@@ -102,7 +103,10 @@ fn containers(machine: &Machine, table: &mut Table) -> Result<()> {
     )?;
     machine.docker(["load"]).run_with(&image)?.ok()?;
     table.times("docker version", repeat(machine, &["version"], 10)?);
-    table.times("docker run --rm busybox true", repeat(machine, &["run", "--rm", "busybox", "true"], CONTAINERS)?);
+    table.times(
+        "docker run --rm busybox true",
+        repeat(machine, &["run", "--rm", "busybox", "true"], CONTAINERS)?,
+    );
     machine.docker(["run", "-d", "--name", "x", "busybox", "sleep", "1000"]).run()?.ok()?;
     table.times("docker exec x true", repeat(machine, &["exec", "x", "true"], CONTAINERS)?);
     machine.docker(["rm", "-f", "x"]).run()?.ok()
@@ -126,11 +130,17 @@ fn memory(machine: &Machine, table: &mut Table) -> Result<()> {
     };
     let used = kib("MemTotal:")? - kib("MemAvailable:")?;
     table.row("guest memory in use when idle", format!("{} MiB", used / 1024));
-    let resident = machine.ssh(["grep VmRSS /proc/[0-9]*/status; grep -H Name: /proc/[0-9]*/status"]).run()?;
-    let daemon = resident.stdout.lines().filter(|line| line.contains("VmRSS")).filter_map(|line| {
-        line.split_whitespace().rev().nth(1)?.parse::<u64>().ok()
-    });
-    table.row("largest process of the guest", format!("{} MiB resident", daemon.max().unwrap_or(0) / 1024));
+    let resident =
+        machine.ssh(["grep VmRSS /proc/[0-9]*/status; grep -H Name: /proc/[0-9]*/status"]).run()?;
+    let daemon = resident
+        .stdout
+        .lines()
+        .filter(|line| line.contains("VmRSS"))
+        .filter_map(|line| line.split_whitespace().rev().nth(1)?.parse::<u64>().ok());
+    table.row(
+        "largest process of the guest",
+        format!("{} MiB resident", daemon.max().unwrap_or(0) / 1024),
+    );
     Ok(())
 }
 

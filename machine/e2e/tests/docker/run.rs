@@ -60,7 +60,9 @@ fn daemon_error(on: &Fixture) -> Result<()> {
 }
 
 fn killed(on: &Fixture) -> Result<()> {
-    on.docker(["run", "--rm", "busybox", "sh", "-c", "sh -c 'kill -9 $$'"]).run()?.code(137)?;
+    on.docker(["run", "--rm", "busybox", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"])
+        .run()?
+        .code(137)?;
     Ok(())
 }
 

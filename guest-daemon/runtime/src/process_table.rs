@@ -1,0 +1,97 @@
+//! What `ps` shows of a process, read from /proc (the fields are described in proc(5)).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use engine::ports::ProcessEntry;
+
+/// Clock ticks a second; Linux shows user space no other number.
+const TICKS: u64 = 100;
+
+/// The processes among these that still exist.
+pub(crate) fn entries(pids: &[i32]) -> Vec<ProcessEntry> {
+    let Some(boot) = boot_unix_nanos() else { return Vec::new() };
+    pids.iter().filter_map(|pid| entry(*pid, boot)).collect()
+}
+
+fn entry(pid: i32, boot: i128) -> Option<ProcessEntry> {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
+    let command = read("cmdline")?.split('\0').collect::<Vec<_>>().join(" ").trim_end().to_owned();
+    let user = read("status")?
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1).map(user))?;
+    let mut entry = parse(&read("stat")?, boot, unix_nanos())?;
+    entry.pid = pid;
+    entry.user = user;
+    if !command.is_empty() {
+        entry.command = command;
+    }
+    Some(entry)
+}
+
+/// A line of /proc/PID/stat. The name in parentheses may have anything in it.
+fn parse(stat: &str, boot: i128, now: i128) -> Option<ProcessEntry> {
+    let (head, rest) = stat.rsplit_once(')')?;
+    let name = head.split_once('(')?.1;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // The first of these is field 3 of the manual.
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let ticks = number(14)? + number(15)?;
+    let started = boot + i128::from(number(22)?) * 1_000_000_000 / i128::from(TICKS);
+    let alive_ticks = (now - started).max(1) / (1_000_000_000 / i128::from(TICKS));
+    let percent = i128::from(ticks) * 100 / alive_ticks.max(1);
+    Some(ProcessEntry {
+        parent: fields.get(1)?.parse().ok()?,
+        cpu_percent: u32::try_from(percent).unwrap_or(100),
+        started_unix_nanos: started,
+        terminal: terminal(number(7)?),
+        cpu_seconds: ticks / TICKS,
+        command: format!("[{name}]"),
+        ..ProcessEntry::default()
+    })
+}
+
+/// The device number of the controlling terminal in ps's words.
+fn terminal(device: u64) -> String {
+    let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xfff00));
+    match major {
+        136..=143 => format!("pts/{}", minor + (major - 136) * 256),
+        _ => "?".to_owned(),
+    }
+}
+
+fn user(uid: &str) -> String {
+    if uid == "0" { "root".to_owned() } else { uid.to_owned() }
+}
+
+fn boot_unix_nanos() -> Option<i128> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    Some(i128::from(seconds.trim().parse::<u64>().ok()?) * 1_000_000_000)
+}
+
+fn unix_nanos() -> i128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i128::try_from(now.as_nanos()).unwrap_or(i128::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{entries, parse};
+
+    #[test]
+    fn a_name_with_parentheses_and_blanks_does_not_confuse() {
+        let stat = "7 (a) b (c) S 3 7 7 34816 7 0 0 0 0 0 150 50 0 0 20 0 1 0 500 0 0";
+        let entry = parse(stat, 1_000_000_000, 10_000_000_000).unwrap();
+        assert_eq!((entry.parent, entry.cpu_seconds, entry.command.as_str()), (3, 2, "[a) b (c]"));
+        assert_eq!((entry.started_unix_nanos, entry.terminal.as_str()), (6_000_000_000, "pts/0"));
+        assert_eq!(entry.cpu_percent, 50);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_left_out() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let table = entries(&[own, i32::MAX]);
+        assert_eq!(table.len(), 1);
+        assert!(table[0].command.contains("engine_runtime"), "{table:?}");
+    }
+}
