@@ -113,7 +113,7 @@ fn image_changed(_: &Machine) -> Result<()> {
 fn qemu_dies(_: &Machine) -> Result<()> {
     let host = Host::new()?;
     let place = tempfile::tempdir()?;
-    let script = "case \"$*\" in *-version*) exec /usr/bin/qemu-system-x86_64 \"$@\";; esac
+    let script = "case \"$*\" in *-kernel*) ;; *) exec /usr/bin/qemu-system-x86_64 \"$@\";; esac
         /usr/bin/qemu-system-x86_64 \"$@\" & child=$!
         while [ ! -s console.log ]; do :; done
         kill -9 $child; wait $child; exit 1";
@@ -125,7 +125,7 @@ fn qemu_dies(_: &Machine) -> Result<()> {
 fn forced(_: &Machine) -> Result<()> {
     let host = Host::new()?;
     let ran = create(&host, &["--accel", "hvf"]).run()?;
-    refused(&host, &ran, "hvf")?;
+    refused(&host, &ran, "HVF")?;
     if std::path::Path::new("/dev/kvm").exists() && !kvm_works(&host)? {
         let ran = create(&host, &["--accel", "kvm"]).run()?;
         refused(&host, &ran, "KVM")?;
@@ -155,7 +155,10 @@ fn killed_create(_: &Machine) -> Result<()> {
         let pid = rustix::process::Pid::from_child(&child);
         let descriptor = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
         let mut waited = [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)];
-        let moment = rustix::event::Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
+        let moment = rustix::event::Timespec {
+            tv_sec: milliseconds / 1000,
+            tv_nsec: milliseconds % 1000 * 1_000_000,
+        };
         rustix::event::poll(&mut waited, Some(&moment))?;
         child.kill()?;
         child.wait()?;
