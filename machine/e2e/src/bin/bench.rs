@@ -107,9 +107,9 @@ fn containers(machine: &Machine, table: &mut Table) -> Result<()> {
         "docker run --rm busybox true",
         repeat(machine, &["run", "--rm", "busybox", "true"], CONTAINERS)?,
     );
-    machine.docker(["run", "-d", "--name", "x", "busybox", "sleep", "1000"]).run()?.ok()?;
-    table.times("docker exec x true", repeat(machine, &["exec", "x", "true"], CONTAINERS)?);
-    machine.docker(["rm", "-f", "x"]).run()?.ok()
+    machine.docker(["run", "-d", "--name", "runs", "busybox", "sleep", "1000"]).run()?.ok()?;
+    table.times("docker exec runs true", repeat(machine, &["exec", "runs", "true"], CONTAINERS)?);
+    machine.docker(["rm", "-f", "runs"]).run()?.ok()
 }
 
 fn repeat(machine: &Machine, words: &[&str], times: usize) -> Result<Vec<f64>> {
