@@ -29,6 +29,11 @@ impl Machine {
     /// Creates one on this host.
     pub fn create_on(host: Host, name: &str, flags: &[&str]) -> Result<Self> {
         host.machine().arg("create").args(flags).arg(name).run()?.ok()?;
+        Self::attach(host, name)
+    }
+
+    /// One that was already created on this host.
+    pub fn attach(host: Host, name: &str) -> Result<Self> {
         let mut machine = Self {
             name: name.to_owned(),
             host,

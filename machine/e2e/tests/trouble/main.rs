@@ -1,6 +1,7 @@
 //! Kills, power cuts and mistakes. One check at a time, because they stop the machine.
 
 mod mistakes;
+mod names;
 mod survival;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ fn main() -> ExitCode {
         let mut suite = Suite::new(Machine::create("survivor", &[])?);
         suite.add("survival", survival::CHECKS);
         suite.add("mistakes", mistakes::CHECKS);
+        suite.add("names", names::CHECKS);
         Ok(suite)
     })
 }

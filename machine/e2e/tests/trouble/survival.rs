@@ -1,5 +1,7 @@
 //! Machines that are stopped, killed and started again, and the daemon killed in one.
 
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 use machine_e2e::{Check, Machine, Run, archive, eventually};
 
@@ -7,6 +9,7 @@ pub(crate) const CHECKS: &[Check<Machine>] = &[
     ("containers_outlive_the_daemon", daemon_killed),
     ("a_machine_keeps_its_port_images_and_containers", whole_life),
     ("a_taken_port_is_named_at_start", port_taken),
+    ("a_machine_outlives_its_supervisor", supervisor_killed),
 ];
 
 /// The engine's pid in the guest: the child of init that runs the daemon role.
@@ -93,4 +96,22 @@ fn port_taken(on: &Machine) -> Result<()> {
     refused.says(&thief.local_addr()?.port().to_string())?;
     drop(thief);
     on.host.machine().args(["start", &on.name]).run()?.ok()
+}
+
+fn supervisor_killed(on: &Machine) -> Result<()> {
+    let listed = Command::new("pgrep").args(["-f", "machine supervise"]).run()?.text()?;
+    let supervisor = listed
+        .lines()
+        .find(|pid| {
+            std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == on.directory())
+        })
+        .with_context(|| format!("no supervisor among {listed}"))?;
+    Command::new("kill").args(["-9", supervisor]).run()?.ok()?;
+    on.docker(["version"]).run()?.ok()?;
+    ensure!(on.host.machine().args(["status", &on.name]).run()?.text()? == "Running");
+    on.ssh(["true"]).run()?.ok()?;
+    on.host.machine().args(["stop", &on.name]).run()?.ok()?;
+    ensure!(on.host.machine().args(["status", &on.name]).run()?.text()? == "Stopped");
+    on.host.machine().args(["start", &on.name]).run()?.ok()?;
+    on.docker(["version"]).run()?.ok()
 }

@@ -61,11 +61,23 @@ fn compile_daemon(root: &Path) -> Result<PathBuf> {
             .args(["--target", TARGET, "--target-dir"])
             .arg(&output)
             .current_dir(root)
-            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .env("RUSTFLAGS", flags())
             .env("LIBSECCOMP_LINK_TYPE", "static")
             .env("LIBSECCOMP_LIB_PATH", libraries),
     )?;
     Ok(output.join(TARGET).join("guest/daemon"))
+}
+
+/// Static, with packed relocations (a tenth of the file otherwise), and without the builder's
+/// directories in it.
+fn flags() -> String {
+    let cargo = std::env::var("CARGO_HOME").ok().map(PathBuf::from);
+    let cargo = cargo.or_else(|| Some(dirs::home_dir()?.join(".cargo"))).unwrap_or_default();
+    format!(
+        "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs \
+         --remap-path-prefix={}=/cargo",
+        cargo.display()
+    )
 }
 
 /// The commands of this busybox.
