@@ -38,6 +38,8 @@ fn a_program_that_does_not_exist_is_an_error_of_spawn() {
 #[test]
 fn descriptors_environment_and_directory_are_those_given_and_no_others() {
     let (reader, writer) = pipe();
+    // A number that neither the test nor the shell uses.
+    let reader = rustix::io::fcntl_dupfd_cloexec(reader, 100).unwrap();
     let not_given = reader.as_raw_fd();
     let script = format!("test -e /proc/$$/fd/{not_given} || echo $A-$HOME-$(pwd) >&5");
     let child =
