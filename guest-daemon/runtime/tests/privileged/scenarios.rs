@@ -155,7 +155,7 @@ async fn refusals(runtime: &LibcontainerRuntime) {
     let cases: [(ContainerSpec, &str); 6] = [
         (
             spec(6, &["nosuch"]),
-            r#"error during container init: exec: "nosuch": executable file not found in $PATH"#,
+            r#"exec: "nosuch": executable file not found in $PATH"#,
         ),
         (spec(6, &["/x"]), r#"exec: "/x": stat /x: no such file or directory"#),
         (spec(6, &["/etc/passwd"]), r#"exec: "/etc/passwd": permission denied"#),
@@ -249,7 +249,7 @@ async fn another_process(runtime: &LibcontainerRuntime) {
     for (exec, text) in [
         (
             ExecSpec { args: strings(&["nosuch"]), ..exec_spec(3, "") },
-            r#"OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH"#,
+            r#"exec: "nosuch": executable file not found in $PATH"#,
         ),
         (
             ExecSpec { working_dir: "/nope".into(), ..exec_spec(3, "") },
