@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use machine_e2e::{Check, Machine, Run};
+use machine_e2e::{Check, Machine, Run, eventually};
 use serde_json::Value;
 
 pub(crate) const CHECKS: &[Check<Machine>] = &[
@@ -21,6 +21,9 @@ pub(crate) const CHECKS: &[Check<Machine>] = &[
     ("a_client_of_another_ca_is_refused", other_ca),
     ("only_loopback_listens_on_the_host", loopback),
     ("logs_show_the_console", logs),
+    ("active_is_the_one_that_docker_uses", active),
+    ("the_guests_clock_is_the_hosts", clock),
+    ("the_socket_in_the_guest_is_for_its_group", socket),
     ("a_taken_name_is_refused_and_the_machine_stays", taken),
 ];
 
@@ -179,5 +182,27 @@ fn taken(on: &Machine) -> Result<()> {
     ensure!(second.code != 0, "{second}");
     second.says("already exists")?;
     ensure!(text(on, &["status", "dev"])? == "Running");
+    Ok(())
+}
+
+fn active(on: &Machine) -> Result<()> {
+    let url = on.variable("DOCKER_HOST")?;
+    let active = on.host.machine().arg("active").env("DOCKER_HOST", url).run()?;
+    ensure!(active.text()? == "dev", "{active}");
+    on.host.machine().arg("active").run()?.code(1)?.says("No active host found").map(drop)
+}
+
+fn clock(on: &Machine) -> Result<()> {
+    eventually("the guest's clock is within a second of the host's", || {
+        let before = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let guest: u64 = on.ssh(["date", "+%s"]).run()?.text()?.parse()?;
+        let after = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        Ok(before <= guest + 1 && guest <= after + 1)
+    })
+}
+
+fn socket(on: &Machine) -> Result<()> {
+    let mode = on.ssh(["stat", "-c", "'%a %U %G %F'", "/var/run/docker.sock"]).run()?.text()?;
+    ensure!(mode == "660 root docker socket", "{mode}");
     Ok(())
 }

@@ -61,6 +61,10 @@ fn whole_life(on: &Machine) -> Result<()> {
     let root = archive::busybox_root()?;
     on.docker(["import", "-", "busybox"]).run_with(&root)?.ok()?;
     on.docker(["run", "-d", "--name", "outlives", "busybox", "/bin/sleep", "1000"]).run()?.ok()?;
+    let script = "trap 'exit 3' TERM; echo ready; while :; do /bin/sleep 0.1; done";
+    let words = ["run", "-d", "--name", "polite", "busybox", "/bin/sh", "-c", script];
+    on.docker(words).run()?.ok()?;
+    eventually("it is ready", || Ok(on.docker(["logs", "polite"]).run()?.stdout == "ready\n"))?;
 
     on.host.machine().args(["stop", &on.name]).run()?.ok()?;
     ensure!(on.host.machine().args(["status", &on.name]).run()?.text()? == "Stopped");
@@ -72,6 +76,9 @@ fn whole_life(on: &Machine) -> Result<()> {
     ensure!(on.host.machine().args(["url", &on.name]).run()?.text()? == url, "another port");
     let state = on.docker(["inspect", "-f", "{{.State.Status}}", "outlives"]).run()?.text()?;
     ensure!(state == "exited", "{state}");
+    let code = on.docker(["wait", "polite"]).run()?.text()?;
+    ensure!(code == "3", "a container was not asked to end but killed: {code}");
+    on.docker(["rm", "polite"]).run()?.ok()?;
     on.docker(["start", "outlives"]).run()?.ok()?;
 
     on.host.machine().args(["kill", &on.name]).run()?.ok()?;
