@@ -153,10 +153,7 @@ async fn terminal(runtime: &LibcontainerRuntime) {
 
 async fn refusals(runtime: &LibcontainerRuntime) {
     let cases: [(ContainerSpec, &str); 6] = [
-        (
-            spec(6, &["nosuch"]),
-            r#"exec: "nosuch": executable file not found in $PATH"#,
-        ),
+        (spec(6, &["nosuch"]), r#"exec: "nosuch": executable file not found in $PATH"#),
         (spec(6, &["/x"]), r#"exec: "/x": stat /x: no such file or directory"#),
         (spec(6, &["/etc/passwd"]), r#"exec: "/etc/passwd": permission denied"#),
         (
