@@ -94,7 +94,7 @@ fn check_values(wanted: &Filters) -> Result<()> {
 
 fn fits(wanted: &Filters, container: &Container) -> bool {
     let status = container.state.status;
-    filters::any(wanted, "status", |name| name == status_name(status))
+    filters::any(wanted, "status", |name| name == status.name())
         && filters::any(wanted, "id", |id| container.id.starts_with(id))
         && filters::any(wanted, "name", |name| name_fits(name, &container.name))
         && filters::labels(wanted, "label", &container.config.labels)
@@ -154,18 +154,6 @@ fn port_fits(wanted: &str, port: u16, protocol: &str) -> bool {
     wanted_protocol == protocol
         && first.parse().is_ok_and(|first: u16| first <= port)
         && last.parse().is_ok_and(|last: u16| port <= last)
-}
-
-fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Created => "created",
-        Status::Running => "running",
-        Status::Paused => "paused",
-        Status::Restarting => "restarting",
-        Status::Removing => "removing",
-        Status::Exited => "exited",
-        Status::Dead => "dead",
-    }
 }
 
 #[cfg(test)]

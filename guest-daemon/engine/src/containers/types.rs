@@ -81,6 +81,21 @@ pub enum Status {
     Dead,
 }
 
+impl Status {
+    /// The word that users see and filter by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Removing => "removing",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// A mount as `inspect` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountPoint {

@@ -9,7 +9,7 @@ pub(super) fn to_api(state: &State) -> api::State {
     // For Docker a paused or restarting container runs.
     let running = matches!(state.status, Status::Running | Status::Paused | Status::Restarting);
     api::State {
-        status: name(state.status).to_owned(),
+        status: state.status.name().to_owned(),
         running,
         paused: state.status == Status::Paused,
         restarting: state.status == Status::Restarting,
@@ -20,18 +20,6 @@ pub(super) fn to_api(state: &State) -> api::State {
         error: state.error.clone(),
         started_at: times::rfc3339_or_never(state.started_at),
         finished_at: times::rfc3339_or_never(state.finished_at),
-    }
-}
-
-pub(super) fn name(status: Status) -> &'static str {
-    match status {
-        Status::Created => "created",
-        Status::Running => "running",
-        Status::Paused => "paused",
-        Status::Restarting => "restarting",
-        Status::Removing => "removing",
-        Status::Exited => "exited",
-        Status::Dead => "dead",
     }
 }
 

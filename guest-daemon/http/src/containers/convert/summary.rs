@@ -18,7 +18,7 @@ pub(crate) fn to_api(container: &Container, now: i128) -> Summary {
         size_rw: 0,
         size_root_fs: 0,
         labels: container.config.labels.clone(),
-        state: state::name(container.state.status).to_owned(),
+        state: container.state.status.name().to_owned(),
         status: state::spoken(container, now),
         host_config: SummaryHostConfig {
             network_mode: container.host.network_mode.clone(),
