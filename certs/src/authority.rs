@@ -10,7 +10,13 @@ use rcgen::{
 use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
 
-use crate::{AUTHORITY_LIFETIME, BACKDATED, Error, LEAF_LIFETIME, check};
+use crate::{AUTHORITY_LIFETIME, BACKDATED, Error, LEAF_LIFETIME, bundle, check};
+
+/// The organization of everything that is made here.
+pub(crate) const ORGANIZATION: &str = "machine";
+
+/// How the names of CAs begin that are made here.
+pub(crate) const AUTHORITY_PREFIX: &str = "machine CA ";
 
 /// A certificate and its private key (PKCS#8), both PEM.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,7 +36,7 @@ impl Authority {
     pub fn new(now: SystemTime) -> Result<Self, Error> {
         let mut mark = [0_u8; 4];
         SystemRandom::new().fill(&mut mark).map_err(|_| Error::Randomness)?;
-        let name = format!("machine CA {:08x}", u32::from_be_bytes(mark));
+        let name = format!("{AUTHORITY_PREFIX}{:08x}", u32::from_be_bytes(mark));
         let mut params = params(&name, now, AUTHORITY_LIFETIME)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -42,8 +48,11 @@ impl Authority {
         Ok(Self { certificate, issuer: Issuer::new(params, key) })
     }
 
-    /// Reads a CA that was made before.
+    /// Reads a CA that was made before, here or elsewhere. Of several certificates the first is
+    /// taken.
     pub fn from_pem(certificate: &str, private_key: &str) -> Result<Self, Error> {
+        let first = bundle::split(certificate).into_iter().next();
+        let certificate = first.as_deref().unwrap_or_default();
         let key = KeyPair::from_pem(private_key)
             .map_err(|source| Error::Authority { what: "key", source })?;
         match check::public_key(certificate) {
@@ -79,21 +88,38 @@ impl Authority {
         let mut params = params(common_name, now, LEAF_LIFETIME)?;
         params.subject_alt_names = names.iter().map(|name| san(name)).collect::<Result<_, _>>()?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(params)
+        self.issue(params, new_key()?)
     }
 
-    /// Certifies a client.
-    pub fn issue_client(&self, common_name: &str, now: SystemTime) -> Result<Identity, Error> {
-        let mut params = params(common_name, now, LEAF_LIFETIME)?;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params)
+    /// Certifies a client. The `unit` (OU) says which part of a server's abilities it may use;
+    /// without one all of them.
+    pub fn issue_client(
+        &self,
+        common_name: &str,
+        unit: Option<&str>,
+        now: SystemTime,
+    ) -> Result<Identity, Error> {
+        self.issue(client(common_name, unit, now)?, new_key()?)
     }
 
-    fn issue(&self, mut params: CertificateParams) -> Result<Identity, Error> {
+    /// Certifies a client that keeps its private key, so that only one file changes.
+    pub fn renew_client(
+        &self,
+        common_name: &str,
+        unit: Option<&str>,
+        private_key: &str,
+        now: SystemTime,
+    ) -> Result<Identity, Error> {
+        let key = KeyPair::from_pem(private_key)
+            .map_err(|source| Error::Make { what: "certificate", source })?;
+        let issued = self.issue(client(common_name, unit, now)?, key)?;
+        Ok(Identity { private_key: private_key.to_owned(), ..issued })
+    }
+
+    fn issue(&self, mut params: CertificateParams, key: KeyPair) -> Result<Identity, Error> {
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
-        let key = new_key()?;
         let certificate = params
             .signed_by(&key, &self.issuer)
             .map_err(|source| Error::Make { what: "certificate", source })?;
@@ -101,10 +127,23 @@ impl Authority {
     }
 }
 
+fn client(
+    common_name: &str,
+    unit: Option<&str>,
+    now: SystemTime,
+) -> Result<CertificateParams, Error> {
+    let mut params = params(common_name, now, LEAF_LIFETIME)?;
+    if let Some(unit) = unit {
+        params.distinguished_name.push(DnType::OrganizationalUnitName, unit);
+    }
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    Ok(params)
+}
+
 fn params(common_name: &str, now: SystemTime, life: Duration) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
     let mut subject = DistinguishedName::new();
-    subject.push(DnType::OrganizationName, "machine");
+    subject.push(DnType::OrganizationName, ORGANIZATION);
     subject.push(DnType::CommonName, common_name);
     params.distinguished_name = subject;
     let begin = now.checked_sub(BACKDATED).ok_or(Error::Time)?;

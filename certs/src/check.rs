@@ -8,7 +8,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 use x509_parser::time::ASN1Time;
 
-use crate::Identity;
+use crate::{Identity, bundle};
 
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug)]
@@ -48,31 +48,52 @@ pub enum Problem {
     NameMissing(String),
 }
 
-/// Checks a leaf against the CA that should have signed it.
+/// Checks a leaf against the CA that should have signed it, or against several, one of which
+/// should have.
 pub fn check(
     identity: &Identity,
-    authority: &str,
+    authorities: &str,
     purpose: Purpose<'_>,
     now: SystemTime,
 ) -> Result<Validity, Problem> {
-    let authority = read(authority).ok_or(Problem::UnreadableAuthority)?;
-    let authority = authority.parse_x509().map_err(|_| Problem::UnreadableAuthority)?;
     let leaf = read(&identity.certificate).ok_or(Problem::Unreadable)?;
     let leaf = leaf.parse_x509().map_err(|_| Problem::Unreadable)?;
-
     let key = rcgen::KeyPair::from_pem(&identity.private_key).map_err(|_| Problem::KeyMismatch)?;
     if leaf.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
         return Err(Problem::KeyMismatch);
     }
-    if leaf.issuer() != authority.subject()
-        || leaf.verify_signature(Some(authority.public_key())).is_err()
-    {
-        return Err(Problem::ForeignAuthority);
-    }
-    alive(&authority, now)?;
+    signer_is_alive(&leaf, authorities, now)?;
     let validity = alive(&leaf, now)?;
     fits(&leaf, purpose)?;
     Ok(validity)
+}
+
+/// Checks whether a CA's certificate is good for signing and trusting now.
+pub fn check_authority(certificate: &str, now: SystemTime) -> Result<Validity, Problem> {
+    let pem = read(certificate).ok_or(Problem::UnreadableAuthority)?;
+    let authority = pem.parse_x509().map_err(|_| Problem::UnreadableAuthority)?;
+    let signs =
+        authority.key_usage().ok().flatten().is_none_or(|usage| usage.value.key_cert_sign());
+    if authority.is_ca() && signs { alive(&authority, now) } else { Err(Problem::WrongPurpose) }
+}
+
+fn signer_is_alive(
+    leaf: &X509Certificate<'_>,
+    authorities: &str,
+    now: SystemTime,
+) -> Result<(), Problem> {
+    let mut problem = Problem::UnreadableAuthority;
+    for authority in bundle::split(authorities) {
+        let Some(pem) = read(&authority) else { continue };
+        let Ok(authority) = pem.parse_x509() else { continue };
+        if leaf.issuer() == authority.subject()
+            && leaf.verify_signature(Some(authority.public_key())).is_ok()
+        {
+            return alive(&authority, now).map(drop);
+        }
+        problem = Problem::ForeignAuthority;
+    }
+    Err(problem)
 }
 
 /// The names every machine's server certificate carries, and the user's own ones.
@@ -103,21 +124,25 @@ pub(crate) fn public_key(certificate: &str) -> Option<Vec<u8>> {
     Some(certificate.public_key().subject_public_key.data.to_vec())
 }
 
-fn read(pem: &str) -> Option<Pem> {
+pub(crate) fn read(pem: &str) -> Option<Pem> {
     x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok().map(|(_, pem)| pem)
 }
 
 fn alive(certificate: &X509Certificate<'_>, now: SystemTime) -> Result<Validity, Problem> {
-    let validity = Validity {
-        not_before: time(certificate.validity().not_before),
-        not_after: time(certificate.validity().not_after),
-    };
+    let validity = validity(certificate);
     if now < validity.not_before {
         Err(Problem::NotYetValid)
     } else if now >= validity.not_after {
         Err(Problem::Expired)
     } else {
         Ok(validity)
+    }
+}
+
+pub(crate) fn validity(certificate: &X509Certificate<'_>) -> Validity {
+    Validity {
+        not_before: time(certificate.validity().not_before),
+        not_after: time(certificate.validity().not_after),
     }
 }
 

@@ -4,11 +4,14 @@
 //! parameter.
 
 mod authority;
+pub mod bundle;
 mod check;
+mod describe;
 mod ssh;
 
 pub use authority::{Authority, Identity};
-pub use check::{Problem, Purpose, Validity, check, public_names};
+pub use check::{Problem, Purpose, Validity, check, check_authority, public_names};
+pub use describe::Description;
 pub use ssh::SshKey;
 
 use std::time::Duration;

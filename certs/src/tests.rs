@@ -68,8 +68,8 @@ fn a_tls_server_trusts_clients_of_its_ca_only() {
     let trusts = |certificate: &str| {
         verifier.verify_client_cert(&der(certificate), &[], unix(now())).is_ok()
     };
-    assert!(trusts(&authority.issue_client("dev", now()).unwrap().certificate));
-    assert!(!trusts(&other.issue_client("dev", now()).unwrap().certificate));
+    assert!(trusts(&authority.issue_client("dev", None, now()).unwrap().certificate));
+    assert!(!trusts(&other.issue_client("dev", None, now()).unwrap().certificate));
     assert!(!trusts(&server(&authority).0.certificate));
 }
 
@@ -77,7 +77,7 @@ fn a_tls_server_trusts_clients_of_its_ca_only() {
 fn an_authority_read_from_pem_goes_on_issuing() {
     let made = Authority::new(now()).unwrap();
     let read = Authority::from_pem(made.certificate(), &made.private_key()).unwrap();
-    let identity = read.issue_client("dev", now()).unwrap();
+    let identity = read.issue_client("dev", None, now()).unwrap();
     assert!(check(&identity, made.certificate(), Purpose::Client, now()).is_ok());
     let other = Authority::new(now()).unwrap();
     assert!(matches!(
@@ -109,7 +109,7 @@ fn a_leaf_is_checked_for_ca_key_time_purpose_and_names() {
         problem(check(&identity, ca, Purpose::Server { names: &more }, now())),
         Problem::NameMissing("elsewhere".into())
     );
-    let stranger = authority.issue_client("dev", now()).unwrap();
+    let stranger = authority.issue_client("dev", None, now()).unwrap();
     let mixed = Identity { private_key: stranger.private_key, ..identity };
     assert_eq!(problem(check(&mixed, ca, purpose, now())), Problem::KeyMismatch);
 }
@@ -117,7 +117,7 @@ fn a_leaf_is_checked_for_ca_key_time_purpose_and_names() {
 #[test]
 fn renewal_is_due_when_a_third_of_life_is_left() {
     let authority = Authority::new(now()).unwrap();
-    let identity = authority.issue_client("dev", now()).unwrap();
+    let identity = authority.issue_client("dev", None, now()).unwrap();
     let validity = check(&identity, authority.certificate(), Purpose::Client, now()).unwrap();
     assert!(!validity.renewal_due(now()));
     assert!(!validity.renewal_due(now() + 264 * DAY));
@@ -128,7 +128,7 @@ fn renewal_is_due_when_a_third_of_life_is_left() {
 #[test]
 fn lives_are_backdated_by_an_hour_and_bounded() {
     let authority = Authority::new(now()).unwrap();
-    let identity = authority.issue_client("dev", now()).unwrap();
+    let identity = authority.issue_client("dev", None, now()).unwrap();
     let validity = check(&identity, authority.certificate(), Purpose::Client, now()).unwrap();
     assert_eq!(validity.not_before, now() - Duration::from_secs(3600));
     assert_eq!(validity.not_after.duration_since(validity.not_before).unwrap(), 397 * DAY);
@@ -155,9 +155,75 @@ fn ssh_keys_are_ed25519_and_read_back() {
 }
 
 #[test]
+fn a_viewers_certificate_says_so_and_is_nothing_else() {
+    let authority = Authority::new(now()).unwrap();
+    let viewer = authority.issue_client("dev", Some("viewer"), now()).unwrap();
+    let said = Description::of(&viewer.certificate).unwrap();
+    assert_eq!((said.common_name.as_str(), said.unit.as_deref()), ("dev", Some("viewer")));
+    assert!(check(&viewer, authority.certificate(), Purpose::Client, now()).is_ok());
+    let server = check(&viewer, authority.certificate(), Purpose::Server { names: &[] }, now());
+    assert_eq!(server, Err(Problem::WrongPurpose));
+    assert_eq!(check_authority(&viewer.certificate, now()), Err(Problem::WrongPurpose));
+
+    // With its key one can sign, but nobody trusts what was signed.
+    let false_authority = Authority::from_pem(&viewer.certificate, &viewer.private_key).unwrap();
+    let forged = false_authority.issue_client("dev", None, now()).unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(roots(&authority), default_provider().into())
+            .build()
+            .unwrap();
+    let chain = [der(&viewer.certificate)];
+    assert!(verifier.verify_client_cert(&der(&forged.certificate), &chain, unix(now())).is_err());
+}
+
+#[test]
+fn a_client_renewed_keeps_its_key_and_its_unit_is_given_again() {
+    let old = Authority::new(now()).unwrap();
+    let new = Authority::new(now()).unwrap();
+    let first = old.issue_client("dev", None, now()).unwrap();
+    let later = now() + 300 * DAY;
+    let second = new.renew_client("dev", None, &first.private_key, later).unwrap();
+    assert_eq!(second.private_key, first.private_key);
+    let validity = check(&second, new.certificate(), Purpose::Client, later).unwrap();
+    assert!(!validity.renewal_due(later));
+    assert!(new.renew_client("dev", None, "rubbish", later).is_err());
+}
+
+#[test]
+fn each_authority_of_a_bundle_is_trusted_as_long_as_it_lives() {
+    let old = Authority::new(now()).unwrap();
+    let new = Authority::new(now() + 3000 * DAY).unwrap();
+    let both = bundle::join([new.certificate(), old.certificate(), new.certificate(), "rubbish"]);
+    assert_eq!(bundle::split(&both).len(), 2);
+    let leaf = old.issue_client("dev", None, now()).unwrap();
+    assert!(check(&leaf, &both, Purpose::Client, now()).is_ok());
+    let foreign = check(&leaf, new.certificate(), Purpose::Client, now());
+    assert_eq!(foreign, Err(Problem::ForeignAuthority));
+    let none = check(&leaf, "rubbish", Purpose::Client, now());
+    assert_eq!(none, Err(Problem::UnreadableAuthority));
+    let late = old.issue_client("dev", None, now() + 3600 * DAY).unwrap();
+    let ended = check(&late, &both, Purpose::Client, now() + 3700 * DAY);
+    assert_eq!(ended, Err(Problem::Expired));
+}
+
+#[test]
+fn a_certificate_can_be_described() {
+    let authority = Authority::new(now()).unwrap();
+    let (identity, names) = server(&authority);
+    let said = Description::of(&identity.certificate).unwrap();
+    assert_eq!(said.names, names);
+    assert_eq!((said.common_name.as_str(), said.unit), ("dev", None));
+    assert!(!said.is_own_authority);
+    assert!(Description::of(authority.certificate()).unwrap().is_own_authority);
+    assert_eq!(Description::of("rubbish"), Err(Problem::Unreadable));
+    let due = check_authority(authority.certificate(), now()).unwrap();
+    assert!(!due.renewal_due(now() + 2400 * DAY) && due.renewal_due(now() + 2450 * DAY));
+}
+
+#[test]
 fn private_keys_are_not_shown_by_debug() {
     let authority = Authority::new(now()).unwrap();
-    let identity = authority.issue_client("dev", now()).unwrap();
+    let identity = authority.issue_client("dev", None, now()).unwrap();
     let key = SshKey::generate("dev").unwrap();
     assert!(!format!("{authority:?}{identity:?}{key:?}").contains("PRIVATE"));
 }
