@@ -26,7 +26,11 @@ pub const API_PORT: u16 = 2376;
 pub const SSH_PORT: u16 = 22;
 
 /// The version of everything in this crate. A guest refuses a contract of another version.
-pub const CONTRACT_VERSION: u32 = 1;
+pub const CONTRACT_VERSION: u32 = 2;
+
+/// The organizational unit (OU) in the subject of a client certificate that may only look. A
+/// certificate without a unit may do everything.
+pub const VIEWER_UNIT: &str = "viewer";
 
 /// What a guest is told before its first process does anything.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -70,6 +74,21 @@ pub struct EngineOptions {
     /// `KEY=VALUE`, shown by `docker info`.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// `KEY=VALUE` each: variables of the daemon's environment, such as `HTTPS_PROXY`.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// Registries (`HOST[:PORT]` or CIDR) that are spoken to without TLS or without checking it.
+    #[serde(default)]
+    pub insecure_registries: Vec<String>,
+    /// URLs that are asked before Docker Hub.
+    #[serde(default)]
+    pub registry_mirrors: Vec<String>,
+    /// What `--engine-storage-driver` says; there is one, `overlay2`.
+    #[serde(default)]
+    pub storage_driver: Option<String>,
+    /// dockerd's options without their dashes: `KEY=VALUE`, or `KEY` alone.
+    #[serde(default)]
+    pub options: Vec<String>,
 }
 
 impl std::fmt::Debug for BootContract {
@@ -122,6 +141,20 @@ pub enum GuestMessage {
         /// All that is published now.
         forwards: Vec<Forward>,
     },
+    /// New connections are answered with the new identity, or why the old one stays.
+    IdentityLoaded {
+        /// The request's.
+        id: u64,
+        /// Nothing, or a text.
+        result: Result<(), String>,
+    },
+    /// The file system fills its disk, or why not.
+    DiskGrown {
+        /// The request's.
+        id: u64,
+        /// The file system's size in bytes, or a text.
+        result: Result<u64, String>,
+    },
 }
 
 /// A line from the host's supervisor to the guest.
@@ -141,6 +174,25 @@ pub enum HostMessage {
         id: u64,
         /// Nothing, or a text.
         result: Result<(), String>,
+    },
+    /// Please use this identity for new connections; open ones go on. Answered by
+    /// [`GuestMessage::IdentityLoaded`].
+    LoadIdentity {
+        /// Chosen by the host, unique among its open requests.
+        id: u64,
+        /// The new identity.
+        tls: TlsIdentity,
+    },
+    /// A host is there that knows nothing of this guest: one that has taken over a running VM, or
+    /// gone on with a suspended one. Answered by [`GuestMessage::Ready`] and
+    /// [`GuestMessage::Forwards`] as soon as the API listens; the guest need not have noticed that
+    /// the port was closed meanwhile. An empty line before it ends whatever an earlier host began.
+    Hello,
+    /// The data disk has grown, please grow the file system on it. Answered by
+    /// [`GuestMessage::DiskGrown`].
+    GrowDisk {
+        /// Chosen by the host.
+        id: u64,
     },
 }
 
