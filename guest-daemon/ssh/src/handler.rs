@@ -1,6 +1,7 @@
-//! One connection: who may log in, and which channels become processes.
+//! One connection: who may log in, and what its channels become.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use guest_process::TerminalSize;
@@ -9,32 +10,49 @@ use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, Pty};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::forward::{self, Asked, Listeners};
 use crate::keys::may_log_in;
-use crate::relay;
 use crate::shell::{self, Request};
+use crate::{relay, sftp};
 
-/// Channels of one connection that have not become processes yet.
-const WAITING_CHANNELS: usize = 16;
+/// Channels of one connection at a time, of all kinds. A forwarded port of a busy program has one
+/// for each of its connections.
+const CHANNELS: usize = 256;
 const VARIABLES: usize = 64;
 const VARIABLE_BYTES: usize = 4096;
 
 pub(crate) struct Login {
     authorized: Arc<[PublicKey]>,
+    engine: Arc<Path>,
     logged_in: Option<oneshot::Sender<()>>,
+    places: Arc<Semaphore>,
     waiting: HashMap<ChannelId, Waiting>,
+    listeners: Listeners,
 }
 
 /// A session channel whose program is not known yet.
 struct Waiting {
     channel: Channel<Msg>,
     request: Request,
+    place: OwnedSemaphorePermit,
 }
 
 impl Login {
-    pub(crate) fn new(authorized: Arc<[PublicKey]>, logged_in: oneshot::Sender<()>) -> Self {
-        Login { authorized, logged_in: Some(logged_in), waiting: HashMap::new() }
+    pub(crate) fn new(
+        authorized: Arc<[PublicKey]>,
+        engine: Arc<Path>,
+        logged_in: oneshot::Sender<()>,
+    ) -> Self {
+        Login {
+            authorized,
+            engine,
+            logged_in: Some(logged_in),
+            places: Arc::new(Semaphore::new(CHANNELS)),
+            waiting: HashMap::new(),
+            listeners: Listeners::default(),
+        }
     }
 
     fn decide(&self, user: &str, key: &PublicKey) -> Auth {
@@ -48,14 +66,24 @@ impl Login {
         command: Option<&[u8]>,
         session: &mut Session,
     ) -> Result<(), russh::Error> {
-        let Some(Waiting { channel, mut request }) = self.waiting.remove(&id) else {
+        let Some(Waiting { channel, mut request, place }) = self.waiting.remove(&id) else {
             return session.channel_failure(id);
         };
+        if command == Some(forward::DIAL) && request.terminal.is_none() {
+            session.channel_success(id)?;
+            let engine = self.engine.to_path_buf();
+            tokio::spawn(forward::to_engine(channel, session.handle(), place, engine));
+            return Ok(());
+        }
         request.command = command.map(<[u8]>::to_vec);
         match shell::start(&request) {
             Ok(running) => {
                 session.channel_success(id)?;
-                tokio::spawn(relay::run(channel, session.handle(), running));
+                let handle = session.handle();
+                tokio::spawn(async move {
+                    relay::run(channel, handle, running).await;
+                    drop(place);
+                });
                 Ok(())
             }
             Err(error) => {
@@ -63,6 +91,17 @@ impl Login {
                 session.channel_failure(id)
             }
         }
+    }
+
+    /// A channel for a forwarded connection; `None` refuses.
+    fn asked(
+        &self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        session: &Session,
+    ) -> Option<Asked> {
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        Some(Asked { channel, reply, session: session.handle(), place })
     }
 }
 
@@ -104,11 +143,72 @@ impl Handler for Login {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         // A handle that is dropped refuses.
-        if self.waiting.len() < WAITING_CHANNELS {
-            self.waiting.insert(channel.id(), Waiting { channel, request: Request::default() });
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            let waiting = Waiting { channel, request: Request::default(), place };
+            self.waiting.insert(waiting.channel.id(), waiting);
             reply.accept().await;
         }
         Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if let (Ok(port), Some(asked)) = (u16::try_from(port), self.asked(channel, reply, session))
+        {
+            tokio::spawn(forward::to_address(asked, host.to_owned(), port));
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if let Some(asked) = self.asked(channel, reply, session) {
+            tokio::spawn(forward::to_socket(asked, path.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        session: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        let Ok(wanted) = u16::try_from(*port) else { return Ok(false) };
+        let opened =
+            self.listeners.open(address, wanted, session.handle(), self.places.clone()).await;
+        match opened {
+            Ok(chosen) => {
+                *port = chosen.into();
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::info!(address, port, %error, "ssh: a port is not forwarded");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _session: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        Ok(u16::try_from(port).is_ok_and(|port| self.listeners.close(address, port)))
     }
 
     async fn channel_close(
@@ -148,9 +248,9 @@ impl Handler for Login {
         value: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        // As servers usually do: only what says how to show text.
-        let welcome = (name == "LANG" || name.starts_with("LC_"))
-            && name.len() + value.len() <= VARIABLE_BYTES;
+        // As servers usually do: only what says how to show text and times.
+        let known = matches!(name, "LANG" | "TERM" | "COLORTERM" | "TZ") || name.starts_with("LC_");
+        let welcome = known && name.len() + value.len() <= VARIABLE_BYTES;
         match self.waiting.get_mut(&channel) {
             Some(waiting) if welcome && waiting.request.env.len() < VARIABLES => {
                 waiting.request.env.push((name.to_owned(), value.to_owned()));
@@ -183,8 +283,20 @@ impl Handler for Login {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        tracing::info!(subsystem = name, "ssh: this subsystem is not implemented");
-        session.channel_failure(channel)
+        if name != "sftp" {
+            tracing::info!(subsystem = name, "ssh: this subsystem is not implemented");
+            return session.channel_failure(channel);
+        }
+        let Some(Waiting { channel: files, place, .. }) = self.waiting.remove(&channel) else {
+            return session.channel_failure(channel);
+        };
+        session.channel_success(channel)?;
+        let handle = session.handle();
+        tokio::spawn(async move {
+            sftp::serve(files, handle).await;
+            drop(place);
+        });
+        Ok(())
     }
 }
 

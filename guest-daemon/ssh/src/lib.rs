@@ -1,14 +1,18 @@
-//! The guest's SSH server: shell, commands, terminals.
+//! The guest's SSH server: shell, commands, terminals, files, forwarded connections.
 //!
 //! **Invariant:** who has one of the machine's keys is root; nobody else gets beyond the key
 //! exchange, and nobody else may keep a connection for long.
 
+mod forward;
 mod handler;
 mod keys;
+mod queue;
 mod relay;
+mod sftp;
 mod shell;
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +26,8 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::handler::Login;
 pub use crate::keys::IdentityError;
 
+/// The engine's socket within the guest.
+const ENGINE: &str = "/var/run/docker.sock";
 /// Connections at a time.
 const CONNECTIONS: usize = 64;
 /// How long a client may take to prove its key.
@@ -36,6 +42,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 pub struct Server {
     config: Arc<Config>,
     authorized: Arc<[PublicKey]>,
+    engine: Arc<Path>,
 }
 
 impl Server {
@@ -54,7 +61,7 @@ impl Server {
             ..Config::default()
         };
         let authorized = keys::authorized(identity)?.into();
-        Ok(Server { config: Arc::new(config), authorized })
+        Ok(Server { config: Arc::new(config), authorized, engine: Path::new(ENGINE).into() })
     }
 
     /// Serves connections for ever.
@@ -75,9 +82,11 @@ impl Server {
                 tracing::warn!(%peer, "too many ssh connections");
                 continue;
             };
-            let (config, authorized) = (self.config.clone(), self.authorized.clone());
+            let config = self.config.clone();
+            let (login, logged_in) = oneshot::channel();
+            let login = Login::new(self.authorized.clone(), self.engine.clone(), login);
             tokio::spawn(async move {
-                if let Err(error) = serve_connection(stream, config, authorized).await {
+                if let Err(error) = serve_connection(stream, config, login, logged_in).await {
                     tracing::debug!(%peer, %error, "ssh connection ended early");
                 }
                 drop(place);
@@ -89,11 +98,10 @@ impl Server {
 async fn serve_connection(
     stream: TcpStream,
     config: Arc<Config>,
-    authorized: Arc<[PublicKey]>,
+    login: Login,
+    logged_in: oneshot::Receiver<()>,
 ) -> Result<(), russh::Error> {
     stream.set_nodelay(config.nodelay)?;
-    let (login, logged_in) = oneshot::channel();
-    let login = Login::new(authorized, login);
     let started = tokio::time::timeout(LOGIN, russh::server::run_stream(config, stream, login));
     let session = started.await.map_err(|_| russh::Error::ConnectionTimeout)??;
     let handle = session.handle();

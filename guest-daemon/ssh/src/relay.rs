@@ -10,7 +10,6 @@
 //! output. So while stdin is full, output is taken in beyond the queue's usual length.
 
 use std::io;
-use std::sync::Arc;
 
 use guest_process::{AsyncDescriptor, EndedBy, ended_by, resize_terminal};
 use nix::sys::signal::Signal;
@@ -18,17 +17,15 @@ use russh::server::{Handle, Msg};
 use russh::{Channel, ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::handler::size;
+use crate::queue::Places;
 use crate::shell::{Child, Running, Streams};
 
-const CHUNK_BYTES: usize = 32 * 1024;
-/// Output that the client has not taken yet: usually, and while input is held back.
-const QUEUED_BYTES: usize = 1024 * 1024;
-const QUEUED_BYTES_AT_WORST: usize = 64 * 1024 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 32 * 1024;
 /// The number of the error stream in the protocol.
-const STDERR: u32 = 1;
+pub(crate) const STDERR: u32 = 1;
 
 /// Runs a channel until its process has ended or the client has gone.
 pub(crate) async fn run(channel: Channel<Msg>, session: Handle, running: Running) {
@@ -78,7 +75,7 @@ async fn reap(child: Child) {
 }
 
 /// Tells the client how the process ended and closes the channel.
-async fn report(session: &Handle, id: ChannelId, status: i32) {
+pub(crate) async fn report(session: &Handle, id: ChannelId, status: i32) {
     let told = match ended_by(status) {
         EndedBy::Exit(code) => {
             session.exit_status_request(id, u32::try_from(code).unwrap_or(255)).await
@@ -94,7 +91,7 @@ async fn report(session: &Handle, id: ChannelId, status: i32) {
     }
 }
 
-async fn close(session: &Handle, id: ChannelId) {
+pub(crate) async fn close(session: &Handle, id: ChannelId) {
     if session.eof(id).await.is_ok() {
         let _gone = session.close(id).await;
     }
@@ -214,7 +211,7 @@ async fn terminal_output(
 }
 
 /// Where output comes from.
-trait Output {
+pub(crate) trait Output {
     /// The next bytes; empty at the end.
     async fn next(&mut self) -> io::Result<Vec<u8>>;
 }
@@ -269,14 +266,13 @@ fn read_terminal(terminal: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<u8>> {
 }
 
 /// Copies until the end.
-async fn copy_output(
+pub(crate) async fn copy_output(
     mut output: impl Output,
     to_client: &ChannelWriteHalf<Msg>,
     stream: Option<u32>,
-    mut stalled: watch::Receiver<bool>,
+    stalled: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let usual = Arc::new(Semaphore::new(QUEUED_BYTES));
-    let reserve = Arc::new(Semaphore::new(QUEUED_BYTES_AT_WORST));
+    let mut places = Places::new(stalled);
     let (queue, mut queued) = mpsc::unbounded_channel::<(Vec<u8>, OwnedSemaphorePermit)>();
     let take_in = async {
         loop {
@@ -285,7 +281,7 @@ async fn copy_output(
                 drop(queue);
                 return Ok(());
             }
-            let place = place(&usual, &reserve, &mut stalled, bytes.len()).await?;
+            let place = places.take(bytes.len()).await?;
             if queue.send((bytes, place)).is_err() {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
@@ -304,22 +300,4 @@ async fn copy_output(
     };
     let copied: io::Result<((), ())> = tokio::try_join!(take_in, send);
     copied.map(drop)
-}
-
-/// Waits for a place in the queue, or takes one of the reserve while input is held back.
-async fn place(
-    usual: &Arc<Semaphore>,
-    reserve: &Arc<Semaphore>,
-    stalled: &mut watch::Receiver<bool>,
-    bytes: usize,
-) -> io::Result<OwnedSemaphorePermit> {
-    let bytes = u32::try_from(bytes).map_err(io::Error::other)?;
-    tokio::select! {
-        biased;
-        place = usual.clone().acquire_many_owned(bytes) => place.map_err(io::Error::other),
-        _ = stalled.wait_for(|stalled| *stalled) => {
-            let full = |_| io::Error::other("the client takes no output");
-            reserve.clone().try_acquire_many_owned(bytes).map_err(full)
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! Starting what a channel asks for: root's shell, alone or with a command.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -75,15 +76,19 @@ pub(crate) fn start(request: &Request) -> io::Result<Running> {
     };
     let mut command = Command::new(SHELL)
         .args(args)
-        .env("PATH", SEARCH_PATH)
-        .env("HOME", HOME)
-        .env("USER", "root")
-        .env("LOGNAME", "root")
-        .env("SHELL", SHELL)
         .current_dir(HOME)
         // The daemon's own score would protect everything that is started from here.
         .oom_score_adj(0);
-    for (name, value) in &request.env {
+    // Each once: what programs make of two differs.
+    let mut variables = BTreeMap::from([
+        ("PATH", SEARCH_PATH),
+        ("HOME", HOME),
+        ("USER", "root"),
+        ("LOGNAME", "root"),
+        ("SHELL", SHELL),
+    ]);
+    variables.extend(request.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    for (name, value) in variables {
         command = command.env(name, value);
     }
     let (child, streams) = match request.terminal {

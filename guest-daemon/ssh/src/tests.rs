@@ -1,5 +1,8 @@
 //! The server, with a client of the same library and the real shell of this system.
 
+mod forwarding;
+mod openssh;
+
 use std::net::SocketAddr;
 
 use russh::client;
@@ -32,6 +35,10 @@ fn new_key() -> PrivateKey {
 
 impl Machine {
     async fn start() -> Self {
+        Self::with_engine(Path::new("/nonexistent/socket")).await
+    }
+
+    async fn with_engine(socket: &Path) -> Self {
         let key = new_key();
         let identity = SshIdentity {
             host_key: new_key().to_openssh(Default::default()).unwrap().to_string(),
@@ -39,7 +46,8 @@ impl Machine {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(Server::new(&identity).unwrap().serve(listener));
+        let server = Server { engine: socket.into(), ..Server::new(&identity).unwrap() };
+        tokio::spawn(server.serve(listener));
         Machine { address, key: Arc::new(key) }
     }
 
@@ -214,10 +222,10 @@ async fn a_signal_reaches_the_command() {
 }
 
 #[tokio::test]
-async fn sftp_is_refused() {
+async fn an_unknown_subsystem_is_refused() {
     let machine = Machine::start().await;
     let (_client, channel) = machine.session().await;
-    channel.request_subsystem(true, "sftp").await.unwrap();
+    channel.request_subsystem(true, "netconf").await.unwrap();
     assert!(Ended::collect(channel).await.refused);
 }
 
