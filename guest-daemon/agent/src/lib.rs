@@ -10,6 +10,6 @@ mod port;
 mod server;
 mod system;
 
-pub use port::{Port, PortEvent, PortWriter};
+pub use port::{KernelEvents, Port, PortEvent, PortWriter};
 pub use server::serve;
 pub use system::{Ending, GuestSystem, System};

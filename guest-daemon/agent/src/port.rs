@@ -232,10 +232,12 @@ fn find(names: &Path, wanted: &str) -> io::Result<Option<PathBuf>> {
 }
 
 /// Tells that some device has come or changed.
-struct KernelEvents(AsyncDescriptor);
+#[derive(Debug)]
+pub struct KernelEvents(AsyncDescriptor);
 
 impl KernelEvents {
-    fn listen() -> io::Result<Self> {
+    /// Hears all events from now on.
+    pub fn listen() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let kind = SocketType::DGRAM;
         let family = AddressFamily::NETLINK;
@@ -244,7 +246,8 @@ impl KernelEvents {
         Ok(KernelEvents(AsyncDescriptor::new(socket)?))
     }
 
-    async fn next(&self) -> io::Result<()> {
+    /// Waits for some event.
+    pub async fn next(&self) -> io::Result<()> {
         let receive = |socket: std::os::fd::BorrowedFd<'_>| {
             match rustix::net::recv(socket, &mut [0_u8; 8192][..], RecvFlags::DONTWAIT) {
                 // The queue ran over: something has certainly changed.

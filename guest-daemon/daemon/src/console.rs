@@ -10,10 +10,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 const QUIET: &[&str] = &["russh", "hyper", "rustls", "libcontainer", "libcgroups"];
 
 /// Also names the process, which the kernel calls after the program's file otherwise.
-pub(crate) fn log_to_stderr() {
+pub(crate) fn log_to_stderr(level: LevelFilter) {
     let levels = tracing_subscriber::filter::Targets::new()
-        .with_default(LevelFilter::INFO)
-        .with_targets(QUIET.iter().map(|target| (*target, LevelFilter::WARN)));
+        .with_default(level)
+        .with_targets(QUIET.iter().map(|target| (*target, level.min(LevelFilter::WARN))));
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| OneLine);
     tracing_subscriber::registry().with(lines).with(levels).init();
     if let Err(error) = rustix::thread::set_name(c"daemon") {

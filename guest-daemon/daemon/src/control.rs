@@ -1,4 +1,5 @@
-//! The control channel: tells the host that the API listens, and asks it to forward ports.
+//! The control channel: tells the host that the API listens, asks it to forward ports, and hears
+//! its requests.
 //!
 //! One task owns the port and all that is under way; everybody else sends it orders.
 
@@ -12,8 +13,10 @@ use engine::containers::{ListContainers, Status};
 use engine_network::HostForwarder;
 use guest_agent::{Port, PortEvent, PortWriter};
 use guest_init::handover::{Handover, monotonic_micros};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::duties::{self, Duties, Request};
 use crate::host_ports::HostPorts;
 
 /// How long the host may take over a port.
@@ -47,7 +50,7 @@ enum Order {
 }
 
 impl Control {
-    pub(crate) fn start() -> Arc<Self> {
+    pub(crate) fn start(duties: Arc<dyn Duties>) -> Arc<Self> {
         let (orders, received) = mpsc::channel(ORDERS);
         tokio::spawn(async move {
             let port = match Port::open(CONTROL_PORT).await {
@@ -58,7 +61,7 @@ impl Control {
                 }
             };
             let (writer, events) = port.start();
-            if let Err(error) = Owner::new(writer).run(received, events).await {
+            if let Err(error) = Owner::new(writer, duties).run(received, events).await {
                 tracing::error!(%error, "the control channel failed");
             }
         });
@@ -167,6 +170,7 @@ enum Open {
 #[derive(Debug)]
 struct Owner {
     writer: PortWriter,
+    requests: mpsc::Sender<Request>,
     next_id: u64,
     open: HashMap<u64, Open>,
     connected: bool,
@@ -177,8 +181,9 @@ struct Owner {
 }
 
 impl Owner {
-    fn new(writer: PortWriter) -> Self {
+    fn new(writer: PortWriter, duties: Arc<dyn Duties>) -> Self {
         Owner {
+            requests: duties::start(duties, writer.clone()),
             writer,
             next_id: 1,
             open: HashMap::new(),
@@ -252,15 +257,16 @@ impl Owner {
     }
 
     async fn say(&self, message: &GuestMessage) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(message)?;
-        line.push(b'\n');
-        self.writer.write(line).await
+        duties::say(&self.writer, message).await
     }
 
     async fn read(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.unread.extend(bytes);
         while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.unread.drain(..=end).collect();
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
             match serde_json::from_slice(&line) {
                 Ok(message) => self.hear(message).await?,
                 Err(error) => tracing::warn!(%error, "the host said something unknown"),
@@ -273,8 +279,26 @@ impl Owner {
         Ok(())
     }
 
+    async fn request(&self, request: Request) -> std::io::Result<()> {
+        match self.requests.try_send(request) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(request) | TrySendError::Closed(request)) => {
+                self.say(&request.refused()).await
+            }
+        }
+    }
+
     async fn hear(&mut self, message: HostMessage) -> std::io::Result<()> {
         match message {
+            HostMessage::Hello => {
+                // It speaks, so it is there, whether or not it was seen to come.
+                self.connected = true;
+                self.introduce().await
+            }
+            HostMessage::LoadIdentity { id, tls } => {
+                self.request(Request::LoadIdentity { id, tls }).await
+            }
+            HostMessage::GrowDisk { id } => self.request(Request::GrowDisk { id }).await,
             HostMessage::Published { id, result } => {
                 let Some(Open::Publish { forward, answer }) = self.open.remove(&id) else {
                     return Ok(());

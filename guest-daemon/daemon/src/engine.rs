@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use boot::BootContract;
 use engine::time::SystemClock;
 use engine::{Engine, EngineConfig, HostFacts};
 use engine_http::{Server, ServerFacts};
@@ -16,29 +15,30 @@ use guest_init::disk::DATA_ROOT;
 use guest_init::handover;
 
 use crate::control::Control;
+use crate::settings::Chosen;
 
 /// In memory: gone after a boot, not after a restart of the daemon.
 const RUN_ROOT: &str = "/run/docker";
 
-/// How long containers may take to end before they are killed, when the machine ends.
-const GRACE_SECONDS: i64 = 10;
-/// Init kills everything a little later.
+/// How long ending them may take; init kills everything a little later.
 const DRAIN: Duration = Duration::from_secs(15);
 
 pub(crate) async fn open(
-    contract: &BootContract,
+    machine: &str,
+    chosen: &Chosen,
     init: InitClient,
     control: Arc<Control>,
 ) -> anyhow::Result<Arc<Engine>> {
     let run_root = PathBuf::from(RUN_ROOT);
     let runtime = LibcontainerRuntime::new(init, run_root.join("runtime"));
-    let network = BridgeNetwork::new(control, run_root.join("network"));
+    let network = BridgeNetwork::new(control, run_root.join("network"), chosen.mtu);
     let config = EngineConfig {
         data_root: DATA_ROOT.into(),
         run_root,
         runtime: Arc::new(runtime),
         network: Arc::new(network),
-        host: host_facts(contract),
+        host: host_facts(machine),
+        settings: chosen.settings.clone(),
         clock: Arc::new(SystemClock),
     };
     Engine::open(config).await.context("the engine does not open")
@@ -56,27 +56,26 @@ pub(crate) fn server(engine: Arc<Engine>) -> Arc<Server> {
 
 /// Ends the containers if the machine ends; otherwise they go on, and the next daemon takes them
 /// over.
-pub(crate) async fn drain(engine: &Engine) {
+pub(crate) async fn drain(engine: &Engine, grace_seconds: i64) {
     if !handover::machine_ends() {
         tracing::info!("the daemon ends, containers go on");
         return;
     }
     tracing::info!("ending all containers");
-    if tokio::time::timeout(DRAIN, engine.shutdown(GRACE_SECONDS)).await.is_err() {
+    if tokio::time::timeout(DRAIN, engine.shutdown(grace_seconds)).await.is_err() {
         tracing::warn!("containers did not end in time");
     }
 }
 
-fn host_facts(contract: &BootContract) -> HostFacts {
+fn host_facts(machine: &str) -> HostFacts {
     let kernel = rustix::system::uname();
     let memory = rustix::system::sysinfo();
     HostFacts {
-        name: contract.machine.clone(),
+        name: machine.to_owned(),
         kernel_version: kernel.release().to_string_lossy().into_owned(),
         operating_system: concat!("machine ", env!("CARGO_PKG_VERSION")).to_owned(),
         architecture: kernel.machine().to_string_lossy().into_owned(),
         cpus: std::thread::available_parallelism().map_or(1, usize::from),
         memory: memory.totalram * u64::from(memory.mem_unit),
-        labels: contract.engine.labels.clone(),
     }
 }

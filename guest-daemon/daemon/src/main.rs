@@ -2,19 +2,24 @@
 
 mod console;
 mod control;
+mod duties;
 mod engine;
 mod host_ports;
 mod listeners;
 mod serve;
+mod settings;
 mod tls;
 mod upkeep;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use guest_init::client::InitClient;
-use guest_init::handover;
+use guest_init::handover::{self, Handover};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::Chosen;
 
 fn main() -> ExitCode {
     let started = handover::monotonic_micros();
@@ -28,8 +33,17 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn daemon(started: u64) -> ExitCode {
-    console::log_to_stderr();
-    match run(started).await {
+    let handover = handover::read().context("the boot contract is not there");
+    let chosen = handover.as_ref().map(choose).unwrap_or_default();
+    console::log_to_stderr(chosen.level);
+    for warning in &chosen.settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let ran = match handover {
+        Ok(handover) => run(started, handover, chosen).await,
+        Err(error) => Err(error),
+    };
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(because = format!("{error:#}"), "the daemon cannot go on");
@@ -38,23 +52,27 @@ async fn daemon(started: u64) -> ExitCode {
     }
 }
 
+fn choose(handover: &Handover) -> Chosen {
+    settings::choose(&handover.contract.engine, |name| std::env::var(name).ok())
+}
+
 /// Configure, build, serve, drain.
-async fn run(started: u64) -> anyhow::Result<()> {
+async fn run(started: u64, handover: Handover, chosen: Chosen) -> anyhow::Result<()> {
     let mut stop = signal(SignalKind::terminate())?;
-    let handover = handover::read().context("the boot contract is not there")?;
     let init = InitClient::connect().context("init does not listen")?;
     let listeners = listeners::Listeners::open(&init).await?;
-    let acceptor = tls::acceptor(&handover.contract.tls)?;
+    let identity = Arc::new(tls::Identity::new(&handover.contract.tls)?);
     tokio::spawn(guest_ssh::Server::new(&handover.contract.ssh)?.serve(listeners.ssh));
 
-    let control = control::Control::start();
-    let engine = engine::open(&handover.contract, init.clone(), control.clone()).await?;
+    let control = control::Control::start(Arc::new(duties::Guest::new(identity.clone())));
+    let machine = &handover.contract.machine;
+    let engine = engine::open(machine, &chosen, init.clone(), control.clone()).await?;
     let server = engine::server(engine.clone());
-    tokio::spawn(serve::tls(listeners.api, acceptor, server.clone()));
+    tokio::spawn(serve::tls(listeners.api, identity, server.clone()));
     tokio::spawn(serve::unix(listeners.local, server));
     control.announce(&handover, started, engine.clone()).await;
-    upkeep::start(init);
+    upkeep::start(init, engine.clone());
     stop.recv().await;
-    engine::drain(&engine).await;
+    engine::drain(&engine, chosen.grace_seconds).await;
     Ok(())
 }

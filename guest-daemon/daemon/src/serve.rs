@@ -5,12 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine_http::{Server, serve_connection};
+use engine_http::{Rights, Server, serve_connection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use crate::tls::{self, Identity};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Clients that have not shown their certificate yet, at a time.
@@ -24,18 +26,21 @@ const NOT_HTTPS: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 /// Serves the API to clients with a certificate, for ever.
-pub(crate) async fn tls(listener: TcpListener, acceptor: TlsAcceptor, server: Arc<Server>) {
+pub(crate) async fn tls(listener: TcpListener, identity: Arc<Identity>, server: Arc<Server>) {
     let places = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         // Waiting clients stay in the kernel's queue.
         let place = places.clone().acquire_owned().await;
         let (stream, peer) = accepted(|| listener.accept()).await;
-        let (acceptor, server) = (acceptor.clone(), server.clone());
+        let (acceptor, server) = (identity.acceptor(), server.clone());
         tokio::spawn(async move {
             let shaken = tokio::time::timeout(HANDSHAKE, shake_hands(stream, acceptor)).await;
             drop(place);
             match shaken {
-                Ok(Ok(stream)) => serve_connection(stream, server).await,
+                Ok(Ok(stream)) => {
+                    let rights = tls::rights(stream.get_ref().1);
+                    serve_connection(stream, server, rights).await;
+                }
                 Ok(Err(error)) => tracing::info!(%peer, %error, "client refused"),
                 Err(_) => tracing::info!(%peer, "client refused: no handshake in time"),
             }
@@ -43,11 +48,11 @@ pub(crate) async fn tls(listener: TcpListener, acceptor: TlsAcceptor, server: Ar
     }
 }
 
-/// Serves the API to whoever may open the socket's file, for ever.
+/// Serves the whole API to whoever may open the socket's file, for ever.
 pub(crate) async fn unix(listener: UnixListener, server: Arc<Server>) {
     loop {
         let (stream, _) = accepted(|| listener.accept()).await;
-        tokio::spawn(serve_connection(stream, server.clone()));
+        tokio::spawn(serve_connection(stream, server.clone(), Rights::Full));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::ids;
 use crate::images::Images;
 use crate::networks::Networks;
 use crate::ports::{Network, Runtime};
+use crate::settings::Settings;
 use crate::system::System;
 use crate::time::Clock;
 use crate::volumes::Volumes;
@@ -30,6 +31,7 @@ pub struct EngineConfig {
     pub runtime: Arc<dyn Runtime>,
     pub network: Arc<dyn Network>,
     pub host: HostFacts,
+    pub settings: Settings,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -44,8 +46,6 @@ pub struct HostFacts {
     pub cpus: usize,
     /// Bytes.
     pub memory: u64,
-    /// `KEY=VALUE`.
-    pub labels: Vec<String>,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -57,7 +57,7 @@ impl std::fmt::Debug for EngineConfig {
 impl Engine {
     /// Opens the store, takes over what an earlier daemon left running, and is ready.
     pub async fn open(config: EngineConfig) -> Result<Arc<Self>> {
-        let EngineConfig { data_root, run_root, runtime, network, host, clock } = config;
+        let EngineConfig { data_root, run_root, runtime, network, host, settings, clock } = config;
         let run = run_root.clone();
         let store = blocking(move || {
             Store::make_run_root(&run)?;
@@ -92,6 +92,7 @@ impl Engine {
             volumes: volumes.clone(),
             registry,
             host,
+            settings: Arc::new(settings),
             run_root,
             network_ids: Arc::new(networks.ids()),
             stop: CancellationToken::new(),

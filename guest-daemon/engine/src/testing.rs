@@ -12,6 +12,7 @@ use crate::containers::{AttachOptions, CreateContainer, LogOptions, WaitConditio
 use crate::events::EventsRequest;
 use crate::images::{ByteStream, ImportImage};
 use crate::ports::fakes::{FakeNetwork, FakeRuntime};
+use crate::settings::Settings;
 use crate::streams::{Attachment, Stream};
 use crate::time::SystemClock;
 use crate::{Engine, EngineConfig, HostFacts, Result};
@@ -27,9 +28,13 @@ pub(crate) struct World {
 impl World {
     /// With an image `busybox:latest` whose command is `sh`.
     pub(crate) async fn new() -> Self {
+        Self::with_settings(Settings::default()).await
+    }
+
+    pub(crate) async fn with_settings(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (runtime, network) = (FakeRuntime::new(), FakeNetwork::new());
-        let engine = open(folder.path(), &runtime, &network).await;
+        let engine = open(folder.path(), &runtime, &network, settings).await;
         let world = Self { folder, runtime, network, engine };
         world.import("busybox", &["CMD [\"sh\"]"]).await;
         world
@@ -40,8 +45,10 @@ impl World {
         self.engine.abandon().await;
         let other = tempfile::tempdir().unwrap();
         // The old engine holds the database until it is dropped.
-        self.engine = open(other.path(), &FakeRuntime::new(), &FakeNetwork::new()).await;
-        self.engine = open(self.folder.path(), &self.runtime, &self.network).await;
+        self.engine =
+            open(other.path(), &FakeRuntime::new(), &FakeNetwork::new(), Settings::default()).await;
+        self.engine =
+            open(self.folder.path(), &self.runtime, &self.network, Settings::default()).await;
     }
 
     pub(crate) fn root(&self) -> std::path::PathBuf {
@@ -124,6 +131,7 @@ async fn open(
     folder: &Path,
     runtime: &Arc<FakeRuntime>,
     network: &Arc<FakeNetwork>,
+    settings: Settings,
 ) -> Arc<Engine> {
     let config = EngineConfig {
         data_root: folder.join("root"),
@@ -137,6 +145,7 @@ async fn open(
             memory: 1 << 30,
             ..HostFacts::default()
         },
+        settings,
         clock: Arc::new(SystemClock),
     };
     Engine::open(config).await.unwrap()

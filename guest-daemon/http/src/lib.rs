@@ -12,6 +12,7 @@ mod images;
 mod networks;
 mod pattern;
 mod reply;
+mod rights;
 mod routes;
 mod server;
 mod stream;
@@ -21,4 +22,5 @@ mod version;
 mod versions;
 mod volumes;
 
+pub use rights::Rights;
 pub use server::{Server, ServerFacts, serve_connection};

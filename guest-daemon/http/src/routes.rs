@@ -1,4 +1,4 @@
-//! THE table: method, path, handler. Then what answers that it is not there yet.
+//! THE table: method, path, handler, effect. Then what answers that it is not there yet.
 
 use futures::future::BoxFuture;
 use http::Method;
@@ -6,6 +6,7 @@ use http::Method;
 use crate::error::HttpError;
 use crate::extract::{Call, percent_decode};
 use crate::reply::Reply;
+use crate::rights::Effect;
 use crate::{containers, exec, images, networks, pattern, system, volumes};
 
 pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Result<Reply, HttpError>>;
@@ -13,6 +14,7 @@ pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Result<Reply, HttpError
 /// A route that was found, and the name in its path.
 pub(crate) struct Target {
     pub(crate) handler: Handler,
+    pub(crate) effect: Effect,
     pub(crate) name: String,
 }
 
@@ -20,65 +22,70 @@ struct Route {
     method: Method,
     pattern: &'static str,
     handler: Handler,
+    effect: Effect,
 }
 
+/// Each row is one route. A route changes something unless it says `looks`.
 macro_rules! routes {
-    ($($method:ident $pattern:literal => $handler:path;)*) => {
+    ($($method:ident $pattern:literal => $handler:path $(, $effect:ident)?;)*) => {
         &[$(Route {
             method: Method::$method,
             pattern: $pattern,
             handler: |call| Box::pin($handler(call)),
+            effect: routes!(@effect $($effect)?),
         }),*]
     };
+    (@effect) => { Effect::Changes };
+    (@effect looks) => { Effect::Looks };
 }
 
 static ROUTES: &[Route] = routes! {
-    GET    "/_ping"                      => system::ping::get;
-    HEAD   "/_ping"                      => system::ping::head;
-    GET    "/version"                    => system::version::version;
-    GET    "/info"                       => system::info::info;
-    GET    "/events"                     => system::events::events;
-    GET    "/plugins"                    => system::plugins::list;
-    GET    "/plugins/{name..}/json"      => system::plugins::inspect;
+    GET    "/_ping"                      => system::ping::get, looks;
+    HEAD   "/_ping"                      => system::ping::head, looks;
+    GET    "/version"                    => system::version::version, looks;
+    GET    "/info"                       => system::info::info, looks;
+    GET    "/events"                     => system::events::events, looks;
+    GET    "/plugins"                    => system::plugins::list, looks;
+    GET    "/plugins/{name..}/json"      => system::plugins::inspect, looks;
 
-    GET    "/containers/json"            => containers::list::list;
+    GET    "/containers/json"            => containers::list::list, looks;
     POST   "/containers/create"          => containers::create::create;
-    GET    "/containers/{name}/json"     => containers::inspect::inspect;
-    GET    "/containers/{name}/top"      => containers::top::top;
-    GET    "/containers/{name}/logs"     => containers::logs::logs;
+    GET    "/containers/{name}/json"     => containers::inspect::inspect, looks;
+    GET    "/containers/{name}/top"      => containers::top::top, looks;
+    GET    "/containers/{name}/logs"     => containers::logs::logs, looks;
     POST   "/containers/{name}/start"    => containers::start::start;
     POST   "/containers/{name}/stop"     => containers::stop::stop;
     POST   "/containers/{name}/restart"  => containers::restart::restart;
     POST   "/containers/{name}/kill"     => containers::kill::kill;
     POST   "/containers/{name}/rename"   => containers::rename::rename;
     POST   "/containers/{name}/attach"   => containers::attach::attach;
-    POST   "/containers/{name}/wait"     => containers::wait::wait;
+    POST   "/containers/{name}/wait"     => containers::wait::wait, looks;
     POST   "/containers/{name}/resize"   => containers::resize::resize;
     POST   "/containers/{name}/exec"     => exec::create::create;
     DELETE "/containers/{name}"          => containers::remove::remove;
 
     POST   "/exec/{name}/start"          => exec::start::start;
     POST   "/exec/{name}/resize"         => exec::resize::resize;
-    GET    "/exec/{name}/json"           => exec::inspect::inspect;
+    GET    "/exec/{name}/json"           => exec::inspect::inspect, looks;
 
-    GET    "/images/json"                => images::list::list;
-    GET    "/images/get"                 => images::save::save_several;
+    GET    "/images/json"                => images::list::list, looks;
+    GET    "/images/get"                 => images::save::save_several, looks;
     POST   "/images/load"                => images::load::load;
     POST   "/images/create"              => images::import::import;
-    GET    "/images/{name..}/json"       => images::inspect::inspect;
-    GET    "/images/{name..}/history"    => images::history::history;
-    GET    "/images/{name..}/get"        => images::save::save;
+    GET    "/images/{name..}/json"       => images::inspect::inspect, looks;
+    GET    "/images/{name..}/history"    => images::history::history, looks;
+    GET    "/images/{name..}/get"        => images::save::save, looks;
     POST   "/images/{name..}/tag"        => images::tag::tag;
     DELETE "/images/{name..}"            => images::remove::remove;
 
-    GET    "/networks"                   => networks::list::list;
+    GET    "/networks"                   => networks::list::list, looks;
     POST   "/networks/prune"             => networks::prune::prune;
-    GET    "/networks/{name}"            => networks::inspect::inspect;
+    GET    "/networks/{name}"            => networks::inspect::inspect, looks;
 
-    GET    "/volumes"                    => volumes::list::list;
+    GET    "/volumes"                    => volumes::list::list, looks;
     POST   "/volumes/create"             => volumes::create::create;
     POST   "/volumes/prune"              => volumes::prune::prune;
-    GET    "/volumes/{name}"             => volumes::inspect::inspect;
+    GET    "/volumes/{name}"             => volumes::inspect::inspect, looks;
     DELETE "/volumes/{name}"             => volumes::remove::remove;
 };
 
@@ -130,7 +137,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Target, HttpError> {
         if route.method == *method
             && let Some(name) = pattern::matches(route.pattern, &path)
         {
-            return Ok(Target { handler: route.handler, name });
+            return Ok(Target { handler: route.handler, effect: route.effect, name });
         }
     }
     for (unbuilt, pattern, what) in UNBUILT {

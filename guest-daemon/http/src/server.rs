@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::error::HttpError;
 use crate::extract::{Call, RequestBody};
 use crate::reply::Body;
+use crate::rights::Rights;
 use crate::{headers, routes, version};
 
 /// How long a client may take over the head of a request. The same clock runs while a connection
@@ -47,14 +48,14 @@ impl Server {
     }
 }
 
-/// Answers requests on `io` until the client goes or breaks the protocol.
-pub async fn serve_connection<I>(io: I, server: Arc<Server>)
+/// Answers the requests of one client on `io` until it goes or breaks the protocol.
+pub async fn serve_connection<I>(io: I, server: Arc<Server>, rights: Rights)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
         let server = Arc::clone(&server);
-        async move { Ok::<_, std::convert::Infallible>(answer(server, request).await) }
+        async move { Ok::<_, std::convert::Infallible>(answer(server, rights, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -69,9 +70,13 @@ where
 
 /// Runs the handler in its own task: a client that goes away does not leave an action half done,
 /// and a panic is this request's alone.
-async fn answer(server: Arc<Server>, request: http::Request<Incoming>) -> Response<Body> {
+async fn answer(
+    server: Arc<Server>,
+    rights: Rights,
+    request: http::Request<Incoming>,
+) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let job = tokio::spawn(dispatch(Arc::clone(&server), request));
+    let job = tokio::spawn(dispatch(Arc::clone(&server), rights, request));
     let mut reply = match job.await {
         Ok(Ok(reply)) => {
             tracing::debug!(%method, path, status = reply.status().as_u16(), "request");
@@ -97,12 +102,15 @@ async fn answer(server: Arc<Server>, request: http::Request<Incoming>) -> Respon
 
 async fn dispatch(
     server: Arc<Server>,
+    rights: Rights,
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, HttpError> {
     let request = request.map(RequestBody::new);
     let path = request.uri().path().to_owned();
     let (asked, path) = version::split(&path);
-    let target = routes::find(request.method(), path)?;
+    let found = routes::find(request.method(), path);
+    rights.check(request.method(), path, &found)?;
+    let target = found?;
     let version = version::negotiate(asked)?;
     let call = Call::new(server, version, target.name, request)?;
     (target.handler)(call).await

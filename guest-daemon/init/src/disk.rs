@@ -32,17 +32,25 @@ mod ioctls {
     nix::ioctl_readwrite!(trim, b'X', 121, TrimRange);
 }
 
-/// Mounts the disk. Blocks freed later are told to the host by [`trim`], from time to time,
-/// because doing it at every deletion (`discard`) makes deletions slow.
+/// Mounts the disk. Blocks that become free are told to the host (`discard`): the kernel does it
+/// after the deletion, in the background.
 pub(crate) fn mount_data() -> io::Result<()> {
-    mount(Some(DEVICE), DATA_ROOT, Some("ext4"), MsFlags::MS_NOATIME, None::<&str>)?;
+    mount(Some(DEVICE), DATA_ROOT, Some("ext4"), MsFlags::MS_NOATIME, Some("discard"))?;
     Ok(())
 }
 
-/// Grows the filesystem to the size of its disk, while it is used. Returns the new size in
-/// bytes, or `None` when it already filled the disk.
+/// The data disk's filesystem after [`grow`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grown {
+    /// Its size, which is the disk's.
+    pub bytes: u64,
+    /// Whether it was smaller before.
+    pub changed: bool,
+}
+
+/// Grows the filesystem to the size of its disk, while it is used.
 #[expect(unsafe_code, reason = "ioctls have no safe wrapper")]
-pub fn grow() -> io::Result<Option<u64>> {
+pub fn grow() -> io::Result<Grown> {
     let disk = File::open(DEVICE)?;
     let root = File::open(DATA_ROOT)?;
     let filesystem = nix::sys::statvfs::fstatvfs(&root)?;
@@ -57,10 +65,15 @@ pub fn grow() -> io::Result<Option<u64>> {
     // SAFETY: the kernel reads one u64 from a live value.
     unsafe { ioctls::ext4_resize(root.as_raw_fd(), &raw const blocks)? };
     let after = nix::sys::statvfs::fstatvfs(&root)?.blocks();
-    Ok((after != before).then_some(blocks * block_bytes))
+    Ok(Grown { bytes: blocks * block_bytes, changed: after != before })
 }
 
-/// Tells the host which blocks are free. Returns how many bytes that were.
+/// Writes back what is not on the disk yet.
+pub fn sync() -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(DATA_ROOT)?)?)
+}
+
+/// Tells the host about all blocks that are free. Returns how many bytes that were.
 #[expect(unsafe_code, reason = "ioctls have no safe wrapper")]
 pub fn trim() -> io::Result<u64> {
     let root = File::open(DATA_ROOT)?;

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use boot::{BootContract, CONTRACT_VERSION};
+use boot::{BootContract, CONTRACT_VERSION, TlsIdentity};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +63,31 @@ pub fn monotonic_micros() -> u64 {
 
 pub(crate) fn write(handover: &Handover) -> io::Result<()> {
     crate::mounts::create_directory("/run/machine", 0o700)?;
-    let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(PATH)?;
-    file.write_all(&serde_json::to_vec(handover)?)
+    replace(Path::new(PATH), handover)
+}
+
+/// Lets daemons that start from now on have this identity. The machine's next boot gets it from
+/// the host.
+pub fn remember_identity(identity: &TlsIdentity) -> io::Result<()> {
+    remember_identity_in(Path::new(PATH), identity)
+}
+
+fn remember_identity_in(path: &Path, identity: &TlsIdentity) -> io::Result<()> {
+    let mut handover: Handover = serde_json::from_slice(&fs::read(path)?)?;
+    handover.contract.tls = identity.clone();
+    replace(path, &handover)
+}
+
+/// In memory, so there is nothing to flush; a daemon that dies meanwhile leaves the old one.
+fn replace(path: &Path, handover: &Handover) -> io::Result<()> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
+    file.write_all(&serde_json::to_vec(handover)?)?;
+    fs::rename(&new, path)
 }
 
 /// Reads the contract from where QEMU shows it.
@@ -110,6 +133,36 @@ mod tests {
         assert!(matches!(parse_contract(b""), Err(ContractError::Unreadable(_))));
         let incomplete = format!(r#"{{"version": {CONTRACT_VERSION}}}"#);
         assert!(matches!(parse_contract(incomplete.as_bytes()), Err(ContractError::Unreadable(_))));
+    }
+
+    #[test]
+    fn the_next_daemon_reads_the_newest_identity_and_nobody_else_does() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let identity = |name: &str| TlsIdentity {
+            ca_certificate: "ca".to_owned(),
+            certificate: name.to_owned(),
+            private_key: "key".to_owned(),
+        };
+        let ssh = boot::SshIdentity { host_key: "host".to_owned(), authorized_keys: Vec::new() };
+        let contract = BootContract {
+            version: CONTRACT_VERSION,
+            machine: "dev".to_owned(),
+            tls: identity("old"),
+            ssh,
+            engine: boot::EngineOptions::default(),
+        };
+        let path = std::env::temp_dir().join(format!("handover-{}.json", std::process::id()));
+        replace(&path, &Handover { contract, init_start: 1, disk_mounted: 2 }).unwrap();
+        // A daemon was killed while it wrote.
+        fs::write(path.with_extension("new"), "half").unwrap();
+        remember_identity_in(&path, &identity("new")).unwrap();
+        let read: Handover = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(read.contract.tls.certificate, "new");
+        assert_eq!(read.contract.ssh.host_key, "host");
+        assert_eq!((read.init_start, read.disk_mounted), (1, 2));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]

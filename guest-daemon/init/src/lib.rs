@@ -6,6 +6,7 @@
 pub mod client;
 mod console;
 pub mod disk;
+pub mod environment;
 mod exits;
 pub mod handover;
 mod links;

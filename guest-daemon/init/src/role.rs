@@ -8,7 +8,7 @@ use crate::console::event;
 use crate::handover::{Handover, monotonic_micros};
 use crate::service::{Ending, Service};
 use crate::supervise::Supervisor;
-use crate::{disk, handover, links, mounts, protocol, settings, shutdown};
+use crate::{disk, environment, handover, links, mounts, protocol, settings, shutdown};
 
 /// A step that failed and without which there is no use in going on.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,13 @@ fn boot(init_start: u64) -> Result<Supervisor, BootError> {
     step("hand over to the daemon", handover::write(&handover))?;
     let service = mounts::create_directory("/run/init", 0o700)
         .and_then(|()| Service::listen(Path::new(protocol::SOCKET_PATH)));
-    let supervisor = service.and_then(Supervisor::new);
+    let (variables, refused) = environment::variables(&handover.contract.engine.env);
+    for reason in refused {
+        event!(Warn, "not in the daemon's environment", because = reason);
+    }
+    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let variables = variables.into_iter().map(own).collect();
+    let supervisor = service.and_then(|service| Supervisor::new(service, variables));
     step("listen for the daemon", supervisor)
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Supervisor {
     daemon: Daemon,
     restarts: Restarts,
     ending: Option<(Ending, Instant)>,
+    /// What the daemon's environment contains besides.
+    variables: Vec<(String, String)>,
 }
 
 enum Daemon {
@@ -38,7 +40,7 @@ enum Daemon {
 }
 
 impl Supervisor {
-    pub(crate) fn new(service: Service) -> io::Result<Self> {
+    pub(crate) fn new(service: Service, variables: Vec<(String, String)>) -> io::Result<Self> {
         let mut wanted = SigSet::empty();
         for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGPWR] {
             wanted.add(signal);
@@ -51,7 +53,8 @@ impl Supervisor {
             event!(Warn, "Ctrl-Alt-Del resets at once", because = error);
         }
         let daemon = Daemon::StartsAt(Instant::now());
-        Ok(Supervisor { service, signals, daemon, restarts: Restarts::default(), ending: None })
+        let restarts = Restarts::default();
+        Ok(Supervisor { service, signals, daemon, restarts, ending: None, variables })
     }
 
     pub(crate) fn run(&mut self) -> ! {
@@ -71,7 +74,7 @@ impl Supervisor {
         if self.ending.is_some() || moment > Instant::now() {
             return;
         }
-        match spawn_daemon() {
+        match spawn_daemon(&self.variables) {
             Ok(pid) => {
                 event!(Info, "daemon started", pid = pid);
                 self.daemon = Daemon::Runs { pid, since: Instant::now() };
@@ -176,12 +179,13 @@ impl Supervisor {
     }
 }
 
-fn spawn_daemon() -> io::Result<i32> {
+fn spawn_daemon(variables: &[(String, String)]) -> io::Result<i32> {
     let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    let child = Command::new(PROGRAM)
-        .args(["daemon"])
-        .env("PATH", SEARCH_PATH)
-        .env("HOME", "/root")
+    let command =
+        Command::new(PROGRAM).args(["daemon"]).env("PATH", SEARCH_PATH).env("HOME", "/root");
+    let child = variables
+        .iter()
+        .fold(command, |command, (name, value)| command.env(name, value))
         .current_dir("/")
         .descriptor(nothing, 0)
         .new_session()

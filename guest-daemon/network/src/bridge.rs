@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use engine::error::{Error, Kind, Result};
 use engine::ports::{AttachRequest, Endpoint, Network, PublishRequest, Published};
+use tokio::task::JoinHandle;
 
 use crate::addresses::{self, GATEWAY, NETWORK, PREFIX_LEN, Pool};
 use crate::effects::{Cable, Effects};
@@ -20,8 +21,10 @@ use crate::resolver;
 /// Containers on a bridge with NAT, ports published through the host.
 pub struct BridgeNetwork {
     forwarder: Arc<dyn HostForwarder>,
-    effects: Box<dyn Effects>,
-    state: Mutex<State>,
+    effects: Arc<dyn Effects>,
+    state: Arc<Mutex<State>>,
+    /// Containers whose links are being taken away; the kernel takes its time about that.
+    leaving: Mutex<BTreeMap<String, JoinHandle<()>>>,
     /// Held while the firewall is replaced, so that the last one to replace it saw every change.
     firewall: tokio::sync::Mutex<Firewall>,
 }
@@ -56,8 +59,9 @@ impl std::fmt::Debug for BridgeNetwork {
 
 impl BridgeNetwork {
     /// Keeps its namespaces in `state_root`, a directory that does not outlive the guest's boot.
-    pub fn new(forwarder: Arc<dyn HostForwarder>, state_root: PathBuf) -> Self {
-        Self::with_effects(forwarder, Box::new(Kernel::new(state_root)))
+    /// Without an `mtu` the links have that of the guest's own.
+    pub fn new(forwarder: Arc<dyn HostForwarder>, state_root: PathBuf, mtu: Option<u32>) -> Self {
+        Self::with_effects(forwarder, Box::new(Kernel::new(state_root, mtu)))
     }
 
     pub(crate) fn with_effects(
@@ -66,14 +70,42 @@ impl BridgeNetwork {
     ) -> Self {
         Self {
             forwarder,
-            effects,
-            state: Mutex::default(),
+            effects: effects.into(),
+            state: Arc::default(),
+            leaving: Mutex::default(),
             firewall: tokio::sync::Mutex::default(),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
+    }
+
+    /// Waits until a container that is leaving has left.
+    async fn let_leave(&self, container: &str) {
+        let leaving = locked(&self.leaving).remove(container);
+        if let Some(leaving) = leaving
+            && let Err(error) = leaving.await
+        {
+            tracing::error!(container, %error, "a task of the network was lost");
+        }
+    }
+
+    /// Takes namespace and cable away. The address is nobody else's before they are gone.
+    fn begin_leaving(&self, container: &str, address: Option<Ipv4Addr>) {
+        let (effects, state) = (Arc::clone(&self.effects), Arc::clone(&self.state));
+        let name = container.to_owned();
+        let removal = tokio::spawn(async move {
+            // What stays after an error is removed before the container is attached again, and by
+            // the next daemon.
+            if let Err(error) = effects.remove(&name).await {
+                tracing::warn!(container = name, %error, "an old network namespace stays");
+            }
+            locked(&state).release(address);
+        });
+        let mut leaving = locked(&self.leaving);
+        leaving.retain(|_, removal| !removal.is_finished());
+        leaving.insert(container.to_owned(), removal);
     }
 
     /// Enters a container, with an address if it wants one.
@@ -108,25 +140,13 @@ impl BridgeNetwork {
                 if let Err(second) = self.effects.remove(container).await {
                     tracing::warn!(container, error = %second, "a half made network namespace stays");
                 }
-                self.forget(container);
+                let mut state = self.state();
+                let address = state.strike(container).and_then(|attached| attached.address);
+                state.release(address);
+                drop(state);
                 Err(Error::internal("failed to set up container networking", error))
             }
         }
-    }
-
-    /// Takes a container out of the books and returns its ports.
-    fn forget(&self, container: &str) -> Vec<Published> {
-        let mut state = self.state();
-        let Some(attached) = state.containers.remove(container) else { return Vec::new() };
-        if let Some(address) = attached.address {
-            state.pool.release(address);
-        }
-        for port in &attached.published {
-            if let Some(protocol) = Protocol::parse(&port.protocol) {
-                state.book.strike(protocol, guest_port(port.host_port));
-            }
-        }
-        attached.published
     }
 
     async fn replace_firewall(&self) -> Result<()> {
@@ -206,6 +226,23 @@ impl BridgeNetwork {
 }
 
 impl State {
+    /// Takes a container and its ports out of the books; its address stays taken.
+    fn strike(&mut self, container: &str) -> Option<Attached> {
+        let attached = self.containers.remove(container)?;
+        for port in &attached.published {
+            if let Some(protocol) = Protocol::parse(&port.protocol) {
+                self.book.strike(protocol, guest_port(port.host_port));
+            }
+        }
+        Some(attached)
+    }
+
+    fn release(&mut self, address: Option<Ipv4Addr>) {
+        if let Some(address) = address {
+            self.pool.release(address);
+        }
+    }
+
     fn forwards(&self) -> Vec<Forward> {
         self.containers
             .values()
@@ -235,6 +272,7 @@ impl Network for BridgeNetwork {
             ),
         };
         let container = request.container;
+        self.let_leave(&container).await;
         let address = self.reserve(&container, true)?.unwrap_or(GATEWAY);
         let mac = chosen.unwrap_or_else(|| addresses::mac_of(address));
         let cable = Cable { container: container.clone(), address, mac };
@@ -254,6 +292,7 @@ impl Network for BridgeNetwork {
     }
 
     async fn isolate(&self, container: &str) -> Result<PathBuf> {
+        self.let_leave(container).await;
         self.reserve(container, false)?;
         self.create(container, None).await
     }
@@ -297,16 +336,20 @@ impl Network for BridgeNetwork {
     }
 
     async fn detach(&self, container: &str) -> Result<()> {
-        let known = self.state().containers.contains_key(container);
-        self.effects
-            .remove(container)
-            .await
-            .map_err(|error| Error::internal("failed to remove container networking", error))?;
-        let ports = self.forget(container);
-        for port in &ports {
+        self.let_leave(container).await;
+        let struck = self.state().strike(container);
+        let Some(Attached { address, published }) = struck else {
+            return self
+                .effects
+                .remove(container)
+                .await
+                .map_err(|error| Error::internal("failed to remove container networking", error));
+        };
+        self.begin_leaving(container, address);
+        for port in &published {
             self.unpublish_on_host(port).await;
         }
-        if known && !ports.is_empty() { self.replace_firewall().await } else { Ok(()) }
+        if published.is_empty() { Ok(()) } else { self.replace_firewall().await }
     }
 
     async fn restore(
@@ -354,6 +397,10 @@ impl Network for BridgeNetwork {
     fn bridge(&self) -> (String, IpAddr) {
         (format!("{NETWORK}/{PREFIX_LEN}"), GATEWAY.into())
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn refused(request: &PublishRequest, text: &str) -> Error {

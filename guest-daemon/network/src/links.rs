@@ -25,6 +25,7 @@ const LOOPBACK_INDEX: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Kernel {
     namespaces: PathBuf,
+    mtu: Option<u32>,
     bridge: OnceCell<Bridge>,
 }
 
@@ -36,8 +37,8 @@ struct Bridge {
 }
 
 impl Kernel {
-    pub(crate) fn new(namespaces: PathBuf) -> Self {
-        Self { namespaces, bridge: OnceCell::new() }
+    pub(crate) fn new(namespaces: PathBuf, mtu: Option<u32>) -> Self {
+        Self { namespaces, mtu, bridge: OnceCell::new() }
     }
 
     fn namespace(&self, container: &str) -> io::Result<PathBuf> {
@@ -49,7 +50,7 @@ impl Kernel {
 
     /// The bridge, which is made when it is first needed.
     async fn bridge(&self) -> io::Result<&Bridge> {
-        self.bridge.get_or_try_init(make_bridge).await
+        self.bridge.get_or_try_init(|| make_bridge(self.mtu)).await
     }
 }
 
@@ -57,7 +58,7 @@ impl Kernel {
 impl Effects for Kernel {
     async fn create(&self, container: &str, cable: Option<Cable>) -> io::Result<PathBuf> {
         let path = self.namespace(container)?;
-        tokio::fs::create_dir_all(&self.namespaces).await?;
+        std::fs::create_dir_all(&self.namespaces)?;
         // Joined: the bridge is made only once, and each alone takes a few round trips.
         let namespace = namespaces::create(path.clone());
         match cable {
@@ -74,6 +75,10 @@ impl Effects for Kernel {
 
     async fn remove(&self, container: &str) -> io::Result<()> {
         let path = self.namespace(container)?;
+        // A cable has its name only after the file is there.
+        if !path.exists() {
+            return Ok(());
+        }
         // The cable goes first: a process that still holds the namespace must not keep the address.
         if let Ok(bridge) = self.bridge().await {
             delete_link(&bridge.handle, &veth_name(container)).await?;
@@ -101,12 +106,12 @@ impl Effects for Kernel {
     }
 }
 
-async fn make_bridge() -> io::Result<Bridge> {
+async fn make_bridge(wanted_mtu: Option<u32>) -> io::Result<Bridge> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     tokio::spawn(connection);
-    let mtu = tokio::task::spawn_blocking(|| {
+    let mtu = tokio::task::spawn_blocking(move || {
         set_guest_wide()?;
-        Ok::<_, io::Error>(uplink_mtu())
+        Ok::<_, io::Error>(wanted_mtu.unwrap_or_else(uplink_mtu))
     })
     .await??;
     if index_of(&handle, BRIDGE).await?.is_none() {

@@ -111,7 +111,7 @@ async fn attach(network: &BridgeNetwork, container: &str) -> Endpoint {
 }
 
 async fn scenario(state: PathBuf, outside: &Path) {
-    let network = BridgeNetwork::new(Arc::new(Host), state.clone());
+    let network = BridgeNetwork::new(Arc::new(Host), state.clone(), None);
     network.restore(Vec::new()).await.unwrap();
     let a = attach(&network, "a").await;
     let b = attach(&network, "b").await;
@@ -154,7 +154,7 @@ async fn scenario(state: PathBuf, outside: &Path) {
     assert_eq!(inherited.trim(), "4000");
 
     // Another daemon takes over: a goes on, b is gone.
-    let next = BridgeNetwork::new(Arc::new(Host), state.clone());
+    let next = BridgeNetwork::new(Arc::new(Host), state.clone(), None);
     next.restore(vec![("a".repeat(64), Some(a.clone()), published)]).await.unwrap();
     assert_eq!(ask(Some(outside), through(8080)), Some(host.to_string()));
     assert_eq!(std::fs::read_dir(&state).unwrap().count(), 1);
@@ -164,7 +164,8 @@ async fn scenario(state: PathBuf, outside: &Path) {
     assert_eq!(inside(&alone, || nix::net::if_::if_nameindex().unwrap().iter().count()), 1);
     println!("a new daemon takes over");
 
-    for container in ["a", "b", "c", "d", "c"] {
+    // The second time waits for what the first one began.
+    for container in ["a", "b", "c", "d", "a", "b", "c", "d"] {
         next.detach(&container.repeat(64)).await.unwrap();
     }
     assert_eq!(ask(Some(outside), through(8080)), None);

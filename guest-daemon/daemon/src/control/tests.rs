@@ -1,6 +1,22 @@
 //! The conversation with the host, over channels in place of a port.
 
+use boot::TlsIdentity;
+
 use super::*;
+
+/// Takes every identity but one, and grows to 7 bytes.
+struct Pretending;
+
+#[async_trait::async_trait]
+impl Duties for Pretending {
+    async fn load_identity(&self, identity: TlsIdentity) -> Result<(), String> {
+        if identity.certificate == "bad" { Err("it is bad".to_owned()) } else { Ok(()) }
+    }
+
+    async fn grow_disk(&self) -> Result<u64, String> {
+        Ok(7)
+    }
+}
 
 /// A control channel and the host's side of it.
 struct Host {
@@ -14,7 +30,7 @@ impl Host {
         let (orders, received) = mpsc::channel(ORDERS);
         let (writer, heard) = PortWriter::channel(64);
         let (says, events) = mpsc::channel(64);
-        tokio::spawn(Owner::new(writer).run(received, events));
+        tokio::spawn(Owner::new(writer, Arc::new(Pretending)).run(received, events));
         Host { control: Control { orders }, heard, says }
     }
 
@@ -114,6 +130,36 @@ async fn every_host_that_connects_hears_that_the_api_listens_but_not_before_it_d
         assert_eq!(host.hears().await, GuestMessage::Forwards { forwards: Vec::new() });
         host.connects().await;
     }
+}
+
+#[tokio::test]
+async fn a_host_that_says_hello_hears_everything_though_nobody_saw_it_come() {
+    let mut host = Host::start();
+    host.announce().await;
+    // What the host before it was saying when it went.
+    host.says.send(PortEvent::Bytes(b"{\"type\":\"publ\n".to_vec())).await.unwrap();
+    for _ in 0..2 {
+        host.says(&HostMessage::Hello).await;
+        assert!(matches!(host.hears().await, GuestMessage::Ready { .. }));
+        assert_eq!(host.hears().await, GuestMessage::Forwards { forwards: Vec::new() });
+    }
+}
+
+#[tokio::test]
+async fn the_host_s_requests_are_answered_in_their_order() {
+    let mut host = Host::start();
+    let tls = |certificate: &str| TlsIdentity {
+        ca_certificate: String::new(),
+        certificate: certificate.to_owned(),
+        private_key: String::new(),
+    };
+    host.says(&HostMessage::LoadIdentity { id: 5, tls: tls("good") }).await;
+    host.says(&HostMessage::LoadIdentity { id: 6, tls: tls("bad") }).await;
+    host.says(&HostMessage::GrowDisk { id: 7 }).await;
+    assert_eq!(host.hears().await, GuestMessage::IdentityLoaded { id: 5, result: Ok(()) });
+    let result = Err("it is bad".to_owned());
+    assert_eq!(host.hears().await, GuestMessage::IdentityLoaded { id: 6, result });
+    assert_eq!(host.hears().await, GuestMessage::DiskGrown { id: 7, result: Ok(7) });
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::events::Events;
 use crate::images::Images;
 use crate::open::HostFacts;
 use crate::ports::{Network, Runtime};
+use crate::settings::Settings;
 use crate::time::Clock;
 use crate::volumes::Volumes;
 
@@ -27,6 +28,7 @@ pub(crate) struct Core {
     pub volumes: Volumes,
     pub registry: Registry,
     pub host: HostFacts,
+    pub settings: Arc<Settings>,
     pub run_root: PathBuf,
     /// The ids of the networks by name.
     pub network_ids: Arc<BTreeMap<String, String>>,

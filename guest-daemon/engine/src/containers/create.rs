@@ -26,6 +26,7 @@ impl Containers {
         let (image, _pin) = find_image(core, &request)?;
         let mut config = merge::with_image(request.config, &image.config);
         let mut host = request.host;
+        merge::with_settings(&core.settings.containers, &mut host);
         let warnings = validate::check(&config, &host, core.host.cpus)?;
         let id = ids::new_id();
         pin_shared(core, &config, &mut host)?;

@@ -2,6 +2,7 @@
 
 use crate::config::{ContainerConfig, HostConfig};
 use crate::error::{Error, Result};
+use crate::settings::ContainerDefaults;
 
 const LOCAL: &str = "127.0.0.1\tlocalhost\n\
     ::1\tlocalhost ip6-localhost ip6-loopback\n\
@@ -63,6 +64,17 @@ pub(super) fn hostname(config: &ContainerConfig) -> String {
     }
 }
 
+/// What the network says, where the engine was not told otherwise.
+pub(super) fn usual_resolv_conf(defaults: &ContainerDefaults, network: &str) -> String {
+    let given = HostConfig {
+        dns: defaults.dns.clone(),
+        dns_search: defaults.dns_search.clone(),
+        dns_options: defaults.dns_options.clone(),
+        ..HostConfig::default()
+    };
+    resolv_conf(&given, network)
+}
+
 /// `usual` is what the network says; each kind of line that the user gives replaces its own.
 pub(super) fn resolv_conf(host: &HostConfig, usual: &str) -> String {
     let keep = |kind: &str| -> String {
@@ -118,6 +130,11 @@ mod tests {
         let host = HostConfig { dns: vec!["9.9.9.9".into()], ..HostConfig::default() };
         let text = resolv_conf(&host, "nameserver 172.17.0.1\nsearch lan\noptions ndots:0\n");
         assert_eq!(text, "nameserver 9.9.9.9\nsearch lan\noptions ndots:0\n");
+        let engine =
+            ContainerDefaults { dns: vec!["8.8.8.8".into()], ..ContainerDefaults::default() };
+        let usual = usual_resolv_conf(&engine, "nameserver 172.17.0.1\nsearch lan\n");
+        assert_eq!(resolv_conf(&HostConfig::default(), &usual), "nameserver 8.8.8.8\nsearch lan\n");
+        assert_eq!(resolv_conf(&host, &usual), "nameserver 9.9.9.9\nsearch lan\n");
         let host = HostConfig { dns_search: vec![".".into()], ..HostConfig::default() };
         assert_eq!(resolv_conf(&host, "nameserver 1.1.1.1\nsearch lan\n"), "nameserver 1.1.1.1\n");
     }

@@ -185,7 +185,8 @@ async fn write_files(core: &Core, record: &ContainerRecord, address: Option<&str
     let gateway = core.network.bridge().1.to_string();
     let hosts = files::hosts(&record.config, &record.host, &gateway, address)?;
     let hostname = files::hostname(&record.config);
-    let resolv_conf = files::resolv_conf(&record.host, &core.network.resolv_conf());
+    let usual = files::usual_resolv_conf(&core.settings.containers, &core.network.resolv_conf());
+    let resolv_conf = files::resolv_conf(&record.host, &usual);
     let (store, id) = (core.store.clone(), record.id.clone());
     blocking(move || {
         store.write_container_file(&id, "hosts", &hosts)?;
@@ -197,9 +198,12 @@ async fn write_files(core: &Core, record: &ContainerRecord, address: Option<&str
 
 async fn publish(core: &Core, record: &mut ContainerRecord) -> Result<()> {
     let Some(endpoint) = &record.endpoint else { return Ok(()) };
-    let wanted = ports::wanted(&record.config, &record.host)?;
+    let mut wanted = ports::wanted(&record.config, &record.host)?;
     if wanted.is_empty() {
         return Ok(());
+    }
+    for port in wanted.iter_mut().filter(|port| port.host_ip.is_empty()) {
+        port.host_ip.clone_from(&core.settings.containers.publish_address);
     }
     let published = core.network.publish(&record.id, wanted).await.map_err(|error| {
         error.within(&format!(

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::{ContainerConfig, HealthConfig, HostConfig};
 use crate::error::{Error, Result};
 use crate::ids;
+use crate::settings::ContainerDefaults;
 
 use super::security;
 
@@ -68,6 +69,36 @@ fn health(own: Option<HealthConfig>, image: Option<&HealthConfig>) -> Option<Hea
     Some(own)
 }
 
+/// Fills in what the engine was told to give every container.
+pub(super) fn with_settings(defaults: &ContainerDefaults, host: &mut HostConfig) {
+    if host.log_config.driver.is_empty() {
+        host.log_config.driver = defaults.log_driver().to_owned();
+    }
+    if host.log_config.driver == defaults.log_driver() {
+        for (option, value) in &defaults.log.options {
+            host.log_config.options.entry(option.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    for limit in &defaults.ulimits {
+        if !host.ulimits.iter().any(|own| own.name == limit.name) {
+            host.ulimits.push(limit.clone());
+        }
+    }
+    if host.shm_size == 0 {
+        host.shm_size = defaults.shm_size;
+    }
+    if host.ipc_mode.is_empty() {
+        host.ipc_mode.clone_from(&defaults.ipc_mode);
+    }
+    if host.cgroupns_mode.is_empty() && !host.privileged {
+        host.cgroupns_mode.clone_from(&defaults.cgroupns_mode);
+    }
+    let says = |option: &String| option.starts_with("no-new-privileges");
+    if defaults.no_new_privileges && !host.security_opt.iter().flatten().any(says) {
+        host.security_opt.get_or_insert_default().push("no-new-privileges".to_owned());
+    }
+}
+
 /// Fills in what neither says.
 pub(super) fn with_defaults(
     id: &str,
@@ -129,6 +160,7 @@ fn key(entry: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{LogConfig, Ulimit};
 
     fn list(words: &[&str]) -> Option<Vec<String>> {
         Some(words.iter().map(|word| (*word).to_owned()).collect())
@@ -187,5 +219,49 @@ mod tests {
         assert_eq!(host.memory_swap, 128 << 20);
         assert_eq!(host.shm_size, 64 << 20);
         assert!(host.masked_paths.unwrap().contains(&"/proc/kcore".to_owned()));
+    }
+    #[test]
+    fn what_a_container_says_itself_outweighs_the_engine_s_defaults() {
+        let limit = |name: &str, soft| Ulimit { name: name.into(), soft, hard: 9 };
+        let defaults = ContainerDefaults {
+            log: LogConfig {
+                driver: String::new(),
+                options: [("max-size", "1m"), ("max-file", "2")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+            },
+            ulimits: vec![limit("nofile", 1), limit("nproc", 1)],
+            shm_size: 5,
+            no_new_privileges: true,
+            ..ContainerDefaults::default()
+        };
+        let mut host = HostConfig::default();
+        with_settings(&defaults, &mut host);
+        assert_eq!(host.log_config.driver, "json-file");
+        assert_eq!(host.log_config.options["max-size"], "1m");
+        assert_eq!(host.shm_size, 5);
+        assert_eq!(host.security_opt, list(&["no-new-privileges"]));
+
+        let mut host = HostConfig {
+            ulimits: vec![limit("nofile", 7)],
+            security_opt: list(&["no-new-privileges=false"]),
+            ..HostConfig::default()
+        };
+        host.log_config.options.insert("max-size".into(), "9m".into());
+        with_settings(&defaults, &mut host);
+        assert_eq!(host.log_config.options["max-size"], "9m");
+        assert_eq!(host.log_config.options["max-file"], "2");
+        assert_eq!(host.ulimits, [limit("nofile", 7), limit("nproc", 1)]);
+        assert_eq!(host.security_opt, list(&["no-new-privileges=false"]));
+    }
+
+    #[test]
+    fn another_log_driver_gets_none_of_the_default_one_s_options() {
+        let mut defaults = ContainerDefaults::default();
+        defaults.log.options.insert("max-size".into(), "1m".into());
+        let mut host = HostConfig::default();
+        host.log_config.driver = "none".into();
+        with_settings(&defaults, &mut host);
+        assert!(host.log_config.options.is_empty());
     }
 }

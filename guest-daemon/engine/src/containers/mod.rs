@@ -46,6 +46,8 @@ pub use types::{
     AttachOptions, Container, CreateContainer, Created, ListContainers, LogOptions, MountPoint,
     State, Status, Top, WaitCondition, WaitResult,
 };
+pub use security::default_capabilities;
+pub(crate) use validate::ulimit as check_ulimit;
 
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Outcome, Result};

@@ -98,6 +98,11 @@ pub(super) fn readonly_paths() -> Vec<String> {
     READ_ONLY.map(String::from).to_vec()
 }
 
+/// The capabilities of a container for which nothing else is asked.
+pub fn default_capabilities() -> Vec<String> {
+    DEFAULT.map(String::from).to_vec()
+}
+
 /// The capabilities that result from the defaults, `--cap-add`, `--cap-drop` and `--privileged`.
 pub(crate) fn capabilities(host: &HostConfig) -> Result<Vec<String>> {
     if host.privileged {

@@ -1,6 +1,6 @@
 //! What is refused when a container is created, and what is only warned of, in dockerd's words.
 
-use crate::config::{ContainerConfig, HostConfig};
+use crate::config::{ContainerConfig, HostConfig, Ulimit};
 use crate::error::{Error, Result};
 
 use super::{files, modes, mounts, ports, restart, security, signals};
@@ -185,16 +185,18 @@ fn limits(host: &HostConfig) -> Result<()> {
             host.oom_score_adj
         ));
     }
-    for limit in &host.ulimits {
-        if !ULIMITS.contains(&limit.name.as_str()) {
-            return refuse(format!("invalid ulimit type: {}", limit.name));
-        }
-        if limit.hard != -1 && (limit.soft > limit.hard || limit.soft == -1) {
-            return refuse(format!(
-                "ulimit soft limit must be less than or equal to hard limit: {} > {}",
-                limit.soft, limit.hard
-            ));
-        }
+    host.ulimits.iter().try_for_each(ulimit)
+}
+
+pub(crate) fn ulimit(limit: &Ulimit) -> Result<()> {
+    if !ULIMITS.contains(&limit.name.as_str()) {
+        return refuse(format!("invalid ulimit type: {}", limit.name));
+    }
+    if limit.hard != -1 && (limit.soft > limit.hard || limit.soft == -1) {
+        return refuse(format!(
+            "ulimit soft limit must be less than or equal to hard limit: {} > {}",
+            limit.soft, limit.hard
+        ));
     }
     Ok(())
 }

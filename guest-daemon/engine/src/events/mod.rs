@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::error::Result;
 use crate::time::Clock;
@@ -29,6 +29,7 @@ pub struct Events {
 struct Inner {
     past: Mutex<VecDeque<Event>>,
     sender: broadcast::Sender<Event>,
+    count: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,7 +56,8 @@ pub struct EventsRequest {
 impl Events {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let past = Mutex::new(VecDeque::with_capacity(REMEMBERED));
-        Self { inner: Arc::new(Inner { past, sender: broadcast::channel(BACKLOG).0, clock }) }
+        let sender = broadcast::channel(BACKLOG).0;
+        Self { inner: Arc::new(Inner { past, sender, count: watch::Sender::new(0), clock }) }
     }
 
     /// Past ones that are remembered (if `since`), then those to come, until `until`.
@@ -104,6 +106,11 @@ impl Events {
         })
     }
 
+    /// How many there have been: for those who only want to know that something happens.
+    pub fn count(&self) -> watch::Receiver<u64> {
+        self.inner.count.subscribe()
+    }
+
     /// How many listen now.
     pub(crate) fn listeners(&self) -> usize {
         self.inner.sender.receiver_count()
@@ -128,6 +135,7 @@ impl Events {
             past.pop_front();
         }
         past.push_back(event.clone());
+        self.inner.count.send_modify(|count| *count += 1);
         // An error only says that nobody listens.
         drop(self.inner.sender.send(event));
     }

@@ -182,16 +182,18 @@ impl Hub {
         self.join_in(&mut self.state(), wants)
     }
 
-    /// From exactly here, if the output is here; the bytes that no log has yet come first.
+    /// From exactly here, if the output is here and nothing has happened since the position was
+    /// `seen`: a run that has ended meanwhile would never end again. The bytes that no log has yet
+    /// come first.
     pub(super) fn join_at(
         self: &Arc<Self>,
-        generation: u64,
-        offset: u64,
+        seen: Position,
+        (generation, offset): (u64, u64),
         skip: [usize; 2],
         wants: [bool; 2],
     ) -> Option<Queue> {
         let mut state = self.state();
-        if (state.position.generation, state.position.length) != (generation, offset) {
+        if state.position != seen || (seen.generation, seen.length) != (generation, offset) {
             return None;
         }
         let queue = self.join_in(&mut state, wants);
@@ -254,5 +256,20 @@ impl Drop for Queue {
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reaches_the_end_of_the_log_as_the_run_ends_does_not_wait_for_the_next_run() {
+        let hub = Hub::new(Some(PathBuf::from("log")));
+        hub.begin_run(None, 7, Default::default());
+        let seen = hub.position();
+        assert!(hub.join_at(seen, (0, 7), [0, 0], [true, true]).is_some());
+        hub.end_run();
+        assert!(hub.join_at(seen, (0, 7), [0, 0], [true, true]).is_none());
     }
 }

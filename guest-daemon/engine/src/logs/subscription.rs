@@ -124,11 +124,11 @@ impl Subscription {
             self.source = Source::Behind(behind);
             return Ok(());
         }
-        let (generation, offset) = (behind.generation, behind.offset);
-        if seen.runs_ended > self.runs_ended && offset >= seen.length {
+        let here = (behind.generation, behind.offset);
+        if seen.runs_ended > self.runs_ended && behind.offset >= seen.length {
             return Ok(());
         }
-        self.source = match self.hub.join_at(generation, offset, behind.skip, self.wants) {
+        self.source = match self.hub.join_at(seen, here, behind.skip, self.wants) {
             Some(queue) => Source::Live(queue),
             None => {
                 // Something is in the log that has not been handed out yet, or more came.

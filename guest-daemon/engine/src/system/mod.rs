@@ -1,7 +1,10 @@
 //! The engine about itself.
 
+use std::sync::Arc;
+
 use crate::containers::{Core, Status, count};
 use crate::error::Result;
+use crate::settings::Settings;
 
 /// The service behind `docker info`.
 #[derive(Clone, Debug)]
@@ -27,10 +30,9 @@ pub struct SystemInfo {
     /// Bytes.
     pub memory: u64,
     pub root_dir: String,
-    pub labels: Vec<String>,
+    pub settings: Arc<Settings>,
     /// Nanoseconds since 1970.
     pub now: i128,
-    pub warnings: Vec<String>,
     pub open_files: usize,
     pub event_listeners: usize,
 }
@@ -60,9 +62,8 @@ impl System {
             cpus: core.host.cpus,
             memory: core.host.memory,
             root_dir: core.store.layout().root().to_string_lossy().into_owned(),
-            labels: core.host.labels.clone(),
+            settings: Arc::clone(&core.settings),
             now: core.clock.now(),
-            warnings: Vec::new(),
             open_files: core.store.open_files(),
             event_listeners: core.events.listeners(),
         })

@@ -42,6 +42,20 @@ fn names_come_out_decoded() {
     assert_eq!(failure(Method::GET, "/images/%zz/json").0, 400);
 }
 
+#[test]
+fn only_what_is_known_to_do_so_looks() {
+    // Whatever is sent by another method has an effect that must be thought about.
+    let looking: Vec<&str> = ROUTES
+        .iter()
+        .filter(|route| route.effect == Effect::Looks)
+        .filter(|route| route.method != Method::GET && route.method != Method::HEAD)
+        .map(|route| route.pattern)
+        .collect();
+    assert_eq!(looking, ["/containers/{name}/wait"]);
+    let streams = |route: &&Route| route.pattern.contains("attach");
+    assert!(ROUTES.iter().filter(streams).all(|route| route.effect == Effect::Changes));
+}
+
 fn failure(method: Method, path: &str) -> (u16, String) {
     match find(&method, path) {
         Ok(target) => panic!("{path} is routed, name {:?}", target.name),

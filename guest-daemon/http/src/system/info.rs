@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::settings::Registries;
 use engine::system::SystemInfo;
 use engine_api::system::{
     Commit, FirewallBackend, IndexConfig, Info, Plugins, RegistryConfig, Runtime, Swarm,
@@ -22,6 +23,7 @@ pub(crate) async fn info(call: Call) -> Result<Reply, HttpError> {
 }
 
 fn document(system: SystemInfo, facts: &ServerFacts) -> Info {
+    let settings = &*system.settings;
     Info {
         id: system.id,
         containers: system.containers,
@@ -40,13 +42,13 @@ fn document(system: SystemInfo, facts: &ServerFacts) -> Info {
         cpu_set: true,
         pids_limit: true,
         ipv4_forwarding: true,
-        debug: false,
+        debug: settings.debug,
         open_files: system.open_files,
         // There is no such switch in cgroup v2.
         oom_kill_disable: false,
         tasks: 0,
         system_time: times::rfc3339(system.now),
-        logging_driver: "json-file".to_owned(),
+        logging_driver: settings.containers.log_driver().to_owned(),
         cgroup_driver: "cgroupfs".to_owned(),
         cgroup_version: "2".to_owned(),
         event_listeners: system.event_listeners,
@@ -56,16 +58,16 @@ fn document(system: SystemInfo, facts: &ServerFacts) -> Info {
         os_type: "linux".to_owned(),
         architecture: system.architecture,
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: registry_config(),
+        registry_config: registry_config(&settings.registries),
         cpus: system.cpus,
         mem_total: system.memory,
         generic_resources: None,
         docker_root_dir: system.root_dir,
-        http_proxy: String::new(),
-        https_proxy: String::new(),
-        no_proxy: String::new(),
+        http_proxy: without_password(&settings.proxies.http),
+        https_proxy: without_password(&settings.proxies.https),
+        no_proxy: settings.proxies.not_for.clone(),
         name: system.name,
-        labels: system.labels,
+        labels: settings.labels.clone(),
         experimental_build: false,
         server_version: facts.version.clone(),
         runtimes: BTreeMap::from([("runc".to_owned(), Runtime { path: "runc".to_owned() })]),
@@ -78,12 +80,10 @@ fn document(system: SystemInfo, facts: &ServerFacts) -> Info {
         containerd_commit: unknown_commit(),
         runc_commit: unknown_commit(),
         init_commit: unknown_commit(),
-        security_options: ["name=seccomp,profile=builtin", "name=cgroupns"]
-            .map(str::to_owned)
-            .to_vec(),
+        security_options: security_options(settings.containers.no_new_privileges),
         firewall_backend: FirewallBackend { driver: "nftables".to_owned() },
         cdi_spec_dirs: Vec::new(),
-        warnings: (!system.warnings.is_empty()).then_some(system.warnings),
+        warnings: warnings(&settings.warnings),
     }
 }
 
@@ -108,17 +108,46 @@ fn plugins() -> Plugins {
     }
 }
 
-fn registry_config() -> RegistryConfig {
+fn registry_config(registries: &Registries) -> RegistryConfig {
     let hub = IndexConfig {
-        mirrors: Vec::new(),
+        mirrors: registries.mirrors.clone(),
         name: "docker.io".to_owned(),
         official: true,
         secure: true,
     };
+    let insecure = registries.insecure_hosts.iter().map(|host| {
+        let config = IndexConfig { name: host.clone(), ..IndexConfig::default() };
+        (host.clone(), config)
+    });
     RegistryConfig {
-        index_configs: BTreeMap::from([("docker.io".to_owned(), hub)]),
-        insecure_registry_cidrs: ["::1/128", "127.0.0.0/8"].map(str::to_owned).to_vec(),
-        mirrors: None,
+        index_configs: std::iter::once(("docker.io".to_owned(), hub)).chain(insecure).collect(),
+        insecure_registry_cidrs: registries.insecure_networks.clone(),
+        mirrors: Some(registries.mirrors.clone()).filter(|mirrors| !mirrors.is_empty()),
+    }
+}
+
+fn security_options(no_new_privileges: bool) -> Vec<String> {
+    let always = ["name=seccomp,profile=builtin", "name=cgroupns"];
+    let sometimes = no_new_privileges.then_some("name=no-new-privileges");
+    always.into_iter().chain(sometimes).map(str::to_owned).collect()
+}
+
+/// `docker info` prints them as they are.
+fn warnings(texts: &[String]) -> Option<Vec<String>> {
+    let lines: Vec<String> = texts.iter().map(|text| format!("WARNING: {text}")).collect();
+    Some(lines).filter(|lines| !lines.is_empty())
+}
+
+/// The URL of a proxy as others may see it.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    // The last one: a password that was not escaped may contain anything.
+    match rest.rfind('@') {
+        Some(at) => format!("{scheme}xxxxx:xxxxx{}", &rest[at..]),
+        None => url.to_owned(),
     }
 }
 
@@ -146,5 +175,14 @@ mod tests {
         assert_eq!(info["CpuCfsQuota"], true);
         assert!(info["Warnings"].is_null());
         assert!(info["Labels"].is_array());
+    }
+    #[test]
+    fn the_password_of_a_proxy_stays_in_the_machine() {
+        let masked = |url| without_password(url);
+        assert_eq!(masked("http://joe:p%40ss@proxy:3128/x"), "http://xxxxx:xxxxx@proxy:3128/x");
+        assert_eq!(masked("http://joe:p/s@s@proxy"), "http://xxxxx:xxxxx@proxy");
+        assert_eq!(masked("joe:a@b@proxy:3128"), "xxxxx:xxxxx@proxy:3128");
+        assert_eq!(masked("http://proxy:3128/"), "http://proxy:3128/");
+        assert_eq!(masked(""), "");
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::ports::fakes::{FakeNetwork, FakeRuntime};
+use engine::settings::Settings;
 use engine::time::SystemClock;
 use engine::{Engine, EngineConfig, HostFacts};
-use engine_http::{Server, ServerFacts, serve_connection};
+use engine_http::{Rights, Server, ServerFacts, serve_connection};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -16,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 pub(crate) struct Rig {
     server: Arc<Server>,
+    rights: Rights,
     pub(crate) runtime: Arc<FakeRuntime>,
     _directory: tempfile::TempDir,
 }
@@ -43,6 +45,10 @@ impl Answer {
 
 impl Rig {
     pub(crate) async fn new() -> Self {
+        Self::with_settings(Settings::default()).await
+    }
+
+    pub(crate) async fn with_settings(settings: Settings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let runtime = FakeRuntime::new();
         let engine = Engine::open(EngineConfig {
@@ -58,12 +64,14 @@ impl Rig {
                 memory: 1 << 30,
                 ..HostFacts::default()
             },
+            settings,
             clock: Arc::new(SystemClock),
         })
         .await
         .unwrap();
         let facts = ServerFacts { version: "28.5.2".to_owned(), ..ServerFacts::default() };
-        Self { server: Server::new(engine, facts), runtime, _directory: directory }
+        let server = Server::new(engine, facts);
+        Self { server, rights: Rights::Full, runtime, _directory: directory }
     }
 
     /// With an image `busybox:latest`.
@@ -75,9 +83,14 @@ impl Rig {
         rig
     }
 
+    /// Whoever connects from now on may only look.
+    pub(crate) fn only_look(&mut self) {
+        self.rights = Rights::LookOnly;
+    }
+
     pub(crate) fn connect(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(1 << 20);
-        tokio::spawn(serve_connection(server, Arc::clone(&self.server)));
+        tokio::spawn(serve_connection(server, Arc::clone(&self.server), self.rights));
         client
     }
 

@@ -1,6 +1,7 @@
 //! Ping, version, info, events; what is unknown, unbuilt or of another version.
 
 use bytes::Bytes;
+use engine::settings::{Proxies, Registries, Settings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -95,4 +96,56 @@ async fn unknown_filters_are_refused() {
     let rig = Rig::new().await;
     let answer = rig.get("/containers/json?filters=%7B%22nonsense%22%3A%5B%22x%22%5D%7D").await;
     assert_eq!((answer.status, &*answer.message()), (400, "invalid filter 'nonsense'"));
+}
+
+#[tokio::test]
+async fn info_shows_what_the_engine_was_told_to_be_like() {
+    let text = str::to_owned;
+    let rig = Rig::with_settings(Settings {
+        labels: vec![text("tier=ci")],
+        registries: Registries {
+            insecure_networks: vec![text("10.0.0.0/8")],
+            insecure_hosts: vec![text("reg.lan:5000")],
+            mirrors: vec![text("https://mirror.lan/")],
+        },
+        proxies: Proxies { https: text("http://joe:secret@proxy:3128"), ..Proxies::default() },
+        debug: true,
+        warnings: vec![text("--icc=false is not honoured")],
+        ..Settings::default()
+    })
+    .await;
+    let info = rig.get("/info").await.json();
+    assert_eq!(info["Labels"], json!(["tier=ci"]));
+    assert_eq!(info["Debug"], true);
+    assert_eq!(info["LoggingDriver"], "json-file");
+    assert_eq!(info["HttpsProxy"], "http://xxxxx:xxxxx@proxy:3128");
+    assert_eq!(info["Warnings"], json!(["WARNING: --icc=false is not honoured"]));
+    let registries = &info["RegistryConfig"];
+    assert_eq!(registries["InsecureRegistryCIDRs"], json!(["10.0.0.0/8"]));
+    assert_eq!(registries["Mirrors"], json!(["https://mirror.lan/"]));
+    assert_eq!(
+        registries["IndexConfigs"]["reg.lan:5000"],
+        json!({ "Name": "reg.lan:5000", "Mirrors": [], "Secure": false, "Official": false })
+    );
+    assert_eq!(registries["IndexConfigs"]["docker.io"]["Mirrors"], json!(["https://mirror.lan/"]));
+}
+
+#[tokio::test]
+async fn a_viewer_sees_containers_and_cannot_touch_them() {
+    let mut rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
+    rig.only_look();
+    let seen = rig.get("/v1.51/containers/json?all=1").await.json();
+    assert_eq!(seen[0]["Names"], json!(["/web"]));
+    let start = rig.post("/v1.51/containers/web/start", Value::Null).await;
+    assert_eq!(start.status, 403);
+    assert_eq!(
+        start.message(),
+        "permission denied: this client certificate may only look (its role is viewer), and POST \
+         /containers/web/start may change something"
+    );
+    assert_eq!(rig.send("DELETE", "/containers/web", Bytes::new()).await.status, 403);
+    assert_eq!(rig.get("/containers/web/json").await.json()["State"]["Status"], "created");
+    let (_, head) = rig.upgrade("POST /containers/web/attach?stream=1&stdin=1 HTTP/1.1", "").await;
+    assert!(head.starts_with("http/1.1 403"), "{head}");
 }

@@ -14,6 +14,8 @@ struct Fakes {
     host: Mutex<BTreeSet<(String, u16)>>,
     no_cables: AtomicBool,
     no_firewall: AtomicBool,
+    /// Held while namespaces are not to be removed.
+    removing: tokio::sync::Mutex<()>,
 }
 
 struct Fake(Arc<Fakes>);
@@ -30,6 +32,10 @@ impl Effects for Fake {
     }
 
     async fn remove(&self, container: &str) -> io::Result<()> {
+        if !self.0.namespaces.lock().unwrap().contains(container) {
+            return Ok(());
+        }
+        drop(self.0.removing.lock().await);
         self.0.namespaces.lock().unwrap().remove(container);
         Ok(())
     }
@@ -226,5 +232,21 @@ async fn a_container_without_a_network_has_no_address_and_no_ports() {
     assert!(fakes.cables.lock().unwrap().is_empty());
     network.publish("aa", vec![port(8080, 80)]).await.unwrap_err();
     network.detach("aa").await.unwrap();
+    network.detach("aa").await.unwrap();
     assert!(fakes.namespaces.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_address_is_given_again_only_when_its_link_is_gone() {
+    let (network, fakes) = network();
+    network.attach(request("aa")).await.unwrap();
+    network.publish("aa", vec![port(8080, 80)]).await.unwrap();
+    let slow = fakes.removing.lock().await;
+    network.detach("aa").await.unwrap();
+    assert!(fakes.firewall.lock().unwrap().is_empty(), "nothing leads to it any more");
+    let next = network.attach(request("bb")).await.unwrap();
+    assert_eq!(next.address, IpAddr::from([172, 17, 0, 3]));
+    drop(slow);
+    let again = network.attach(request("aa")).await.unwrap();
+    assert_eq!(again.address, IpAddr::from([172, 17, 0, 2]), "it waited until it had left");
 }

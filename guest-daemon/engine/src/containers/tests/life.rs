@@ -1,7 +1,8 @@
 //! From create to remove.
 
-use crate::config::{PortBinding, RestartPolicy};
+use crate::config::{PortBinding, RestartPolicy, Ulimit};
 use crate::containers::{Status, WaitCondition};
+use crate::settings::{ContainerDefaults, Settings};
 use crate::testing::{World, text, within};
 use crate::{Kind, Outcome};
 
@@ -235,4 +236,28 @@ async fn two_containers_share_a_network_namespace() {
     assert_eq!(second.host.network_mode, format!("container:{first}"));
     let namespace = world.runtime.spec(&second.id).unwrap().network_namespace;
     assert_eq!(namespace, world.runtime.spec(&first).unwrap().network_namespace);
+}
+
+#[tokio::test]
+async fn a_container_gets_what_the_engine_was_told_to_give_it() {
+    let containers = ContainerDefaults {
+        ulimits: vec![Ulimit { name: "nofile".into(), soft: 5, hard: 6 }],
+        publish_address: "0.0.0.0".into(),
+        dns: vec!["9.9.9.9".into()],
+        ..ContainerDefaults::default()
+    };
+    let world = World::with_settings(Settings { containers, ..Settings::default() }).await;
+    let id = world
+        .create_with("web", &["sleep", "1"], |request| {
+            let binding = PortBinding { host_port: "80".into(), ..PortBinding::default() };
+            request.host.port_bindings = [("80/tcp".to_owned(), vec![binding])].into();
+        })
+        .await
+        .unwrap();
+    world.start("web").await;
+    let container = world.engine.containers.inspect("web").unwrap();
+    assert_eq!(container.host.ulimits[0].soft, 5);
+    assert_eq!(container.published[0].host_ip, "0.0.0.0");
+    let resolv_conf = world.root().join("containers").join(id).join("resolv.conf");
+    assert!(std::fs::read_to_string(resolv_conf).unwrap().contains("nameserver 9.9.9.9\n"));
 }

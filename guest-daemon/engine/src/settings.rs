@@ -1,0 +1,90 @@
+//! What the engine was told to be like when its machine was made.
+
+use crate::config::{LogConfig, Ulimit};
+
+/// Options of an engine that do not change while it runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// `KEY=VALUE`.
+    pub labels: Vec<String>,
+    pub registries: Registries,
+    pub proxies: Proxies,
+    pub debug: bool,
+    pub containers: ContainerDefaults,
+    /// Whole sentences about what was asked for and cannot be had.
+    pub warnings: Vec<String>,
+}
+
+/// How registries are spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registries {
+    /// Networks, as CIDR, whose registries need no TLS or none that can be checked. Those of the
+    /// machine itself are among them.
+    pub insecure_networks: Vec<String>,
+    /// The same by `HOST[:PORT]`.
+    pub insecure_hosts: Vec<String>,
+    /// URLs with a slash at their end that are asked before Docker Hub, in this order.
+    pub mirrors: Vec<String>,
+}
+
+impl Default for Registries {
+    fn default() -> Self {
+        Self {
+            insecure_networks: ["::1/128", "127.0.0.0/8"].map(str::to_owned).to_vec(),
+            insecure_hosts: Vec::new(),
+            mirrors: Vec::new(),
+        }
+    }
+}
+
+/// Through which proxies the engine reaches the world. They may contain passwords.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    pub http: String,
+    pub https: String,
+    /// Hosts that are reached without one, separated by commas.
+    pub not_for: String,
+}
+
+impl std::fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxies").field("not_for", &self.not_for).finish_non_exhaustive()
+    }
+}
+
+/// What a container gets that does not say it itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerDefaults {
+    /// Its driver is empty for the engine's own default.
+    pub log: LogConfig,
+    pub ulimits: Vec<Ulimit>,
+    /// Bytes; 0 is the engine's own default.
+    pub shm_size: i64,
+    /// Empty is `private`.
+    pub ipc_mode: String,
+    /// Empty is `private`.
+    pub cgroupns_mode: String,
+    pub no_new_privileges: bool,
+    pub dns: Vec<String>,
+    pub dns_search: Vec<String>,
+    pub dns_options: Vec<String>,
+    /// Where ports are published on the host; empty is the host's own default.
+    pub publish_address: String,
+}
+
+impl ContainerDefaults {
+    /// The driver's name.
+    pub fn log_driver(&self) -> &str {
+        if self.log.driver.is_empty() { "json-file" } else { &self.log.driver }
+    }
+
+    /// Whether such a log can be kept, or why not.
+    pub fn check_log(log: &LogConfig) -> crate::Result<()> {
+        crate::logs::driver(log).map(drop)
+    }
+
+    /// Whether a limit of this kind exists and its numbers fit, or why not.
+    pub fn check_ulimit(limit: &Ulimit) -> crate::Result<()> {
+        crate::containers::check_ulimit(limit)
+    }
+}
