@@ -3,15 +3,19 @@
 use std::path::PathBuf;
 
 use certs::Purpose;
+use machine_store::MachineRecord;
 
+use crate::elsewhere::host_and_port;
 use crate::state::{Decision, Operation, decide};
-use crate::{ADDRESS, Error, MachineName, Machines, identity};
+use crate::{ADDRESS, Error, Freshness, InvalidSpec, MachineName, Machines, identity};
 
 /// Where a machine's Docker API is and with what to prove who one is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// `tcp://127.0.0.1:PORT`
     pub url: String,
+    /// A name or an address; an IPv6 address stands in brackets.
+    pub host: String,
     pub port: u16,
     /// The directory with `ca.pem`, `cert.pem` and `key.pem`.
     pub directory: PathBuf,
@@ -31,10 +35,15 @@ pub struct SshTarget {
 }
 
 impl Machines {
-    /// Of a running machine.
+    /// Of a running machine. Its certificates are renewed when it is time; that this cannot be done
+    /// just now matters only when they can no longer be used.
     pub async fn connect(&self, name: &MachineName) -> Result<Connection, Error> {
         self.require_running(name).await?;
-        self.require_client_certificate(name)?;
+        let freshness = self.freshen(name).await?;
+        self.require_client_certificate(name).map_err(|problem| match freshness {
+            Freshness::Due(reason) => reason,
+            Freshness::Fresh | Freshness::Renewed => problem,
+        })?;
         self.address(name)
     }
 
@@ -42,10 +51,12 @@ impl Machines {
     pub fn address(&self, name: &MachineName) -> Result<Connection, Error> {
         self.require(name)?;
         let paths = self.store.paths(name.as_str());
-        let port = self.store.record(name.as_str())?.ports.api;
+        let url = url_of(&self.store.record(name.as_str())?);
+        let (host, port) = host_and_port(&url).ok_or_else(|| InvalidSpec::Url(url.clone()))?;
         Ok(Connection {
-            url: url(port),
+            host: host.to_owned(),
             port,
+            url,
             directory: paths.directory().to_owned(),
             ca_certificate: paths.authority_certificate(),
             client_certificate: paths.client_certificate(),
@@ -55,11 +66,13 @@ impl Machines {
 
     /// Of a running machine.
     pub async fn ssh(&self, name: &MachineName) -> Result<SshTarget, Error> {
+        self.require(name)?;
+        let record = self.own_record(name, "logged in to")?;
         self.require_running(name).await?;
         let paths = self.store.paths(name.as_str());
         let text = |path: PathBuf| machine_store::atomic::read(&path, 64 * 1024);
         Ok(SshTarget {
-            port: self.store.record(name.as_str())?.ports.ssh,
+            port: record.ports.ssh,
             login_key: text(paths.ssh_key())?,
             host_key: text(paths.ssh_host_key())?,
         })
@@ -68,6 +81,9 @@ impl Machines {
     /// Where the guest's console is written.
     pub fn console(&self, name: &MachineName) -> Result<PathBuf, Error> {
         self.require(name)?;
+        if self.is_elsewhere(name) {
+            return Err(Error::NoVm { name: name.clone(), action: "looked into" });
+        }
         Ok(self.store.paths(name.as_str()).console_log())
     }
 
@@ -96,8 +112,8 @@ impl Machines {
     }
 }
 
-pub(crate) fn url(port: u16) -> String {
-    format!("tcp://{ADDRESS}:{port}")
+pub(crate) fn url_of(record: &MachineRecord) -> String {
+    record.url.clone().unwrap_or_else(|| format!("tcp://{ADDRESS}:{}", record.ports.api))
 }
 
 impl std::fmt::Debug for SshTarget {

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use machine_store::{Lock, Presence};
-use vm_images::Verified;
 
 use crate::driver::{Progress, Started, Stop};
-use crate::{Error, MachineName, MachineSpec, Machines, identity};
+use crate::{
+    BootImage, DriverKind, Error, MachineName, MachineSpec, Machines, StartOptions, identity,
+};
 
 /// A new machine that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Created {
 }
 
 impl Machines {
-    /// Makes a machine and starts it. On an error nothing of it is left.
+    /// Makes a machine and starts it. On an error nothing of it is left, unless it shall be kept.
     ///
     /// When the future is dropped half-way, [`Self::abandon`] removes what it left; when the
     /// process is killed, the next `create` or `remove` of that name does.
@@ -23,29 +24,41 @@ impl Machines {
         &self,
         name: &MachineName,
         spec: &MachineSpec,
-        timeout: Duration,
+        options: StartOptions,
         progress: &dyn Progress,
     ) -> Result<Created, Error> {
         progress.step("Running pre-create checks...");
         for warning in spec.check(&(self.capacity)(&self.store))? {
             progress.warning(&warning);
         }
-        if self.store.presence(name.as_str()) == Presence::Complete {
-            return Err(Error::AlreadyExists { name: name.clone() });
+        let has_vm = spec.driver == DriverKind::Qemu;
+        if has_vm {
+            let able = self.driver.check().await;
+            able.map_err(|source| self.failed(name, "created", source))?;
         }
-        let lock = self.lock(name)?;
-        if self.store.presence(name.as_str()) == Presence::Complete {
-            return Err(Error::AlreadyExists { name: name.clone() });
-        }
-        let outcome = self.create_locked(&lock, name, spec, timeout, progress).await;
-        if outcome.is_err() {
-            match self.clear(&lock, name).await {
-                Ok(()) => lock.remove(),
-                // The first error is the one to tell; the next attempt clears again.
-                Err(error) => progress.warning(&format!("something was left behind: {error}")),
+        let lock = self.vacant(name).await?;
+        let outcome = if has_vm {
+            self.create_locked(&lock, name, spec, options, progress).await
+        } else {
+            progress.step("Creating machine...");
+            self.build_elsewhere(&lock, name, spec).map(|()| Created {
+                started: Started { acceleration: spec.acceleration, timings: Vec::new() },
+            })
+        };
+        match outcome {
+            Ok(created) => Ok(created),
+            Err(error) if options.keep_failed && self.exists(name) => Err(error.of_kept()),
+            Err(error) => {
+                match self.clear(&lock, name).await {
+                    Ok(()) => lock.remove(),
+                    // The first error is the one to tell; the next attempt clears again.
+                    Err(error) => {
+                        progress.warning(&format!("something was left behind: {error}"));
+                    }
+                }
+                Err(error)
             }
         }
-        outcome
     }
 
     /// Removes a machine whose creation was given up. Does nothing to one that is complete.
@@ -64,7 +77,7 @@ impl Machines {
         lock: &Lock,
         name: &MachineName,
         spec: &MachineSpec,
-        timeout: Duration,
+        options: StartOptions,
         progress: &dyn Progress,
     ) -> Result<Created, Error> {
         let begin = Instant::now();
@@ -72,13 +85,10 @@ impl Machines {
         let image_done = Instant::now();
 
         progress.step("Creating machine...");
-        if self.store.presence(name.as_str()) == Presence::Unfinished {
-            self.clear(lock, name).await?;
-        }
         let (machine, timings) = self.build(lock, name, spec, &image)?;
         let record = self.store.record(name.as_str())?;
-        let mut started =
-            self.boot(name, &record, image, timeout, progress).await.map_err(Error::on_creation)?;
+        let started = self.boot(name, &record, &image, options.timeout, progress).await;
+        let mut started = started.map_err(Error::on_creation)?;
         machine.finish()?;
 
         let mut all = vec![("image".to_owned(), image_done - begin)];
@@ -93,7 +103,7 @@ impl Machines {
         lock: &Lock,
         name: &MachineName,
         spec: &MachineSpec,
-        image: &Verified,
+        image: &BootImage,
     ) -> Result<(machine_store::NewMachine, Vec<(String, Duration)>), Error> {
         let now = (self.clock)();
         let begin = Instant::now();
@@ -101,7 +111,7 @@ impl Machines {
         let authority = identity::authority(&self.store, now)?;
         identity::write_new(&draft, name, &spec.tls_names, &authority, now)?;
         let certificates_done = Instant::now();
-        draft.copy_disk(&image.disk)?;
+        draft.copy_disk(&image.files.disk)?;
         draft.describe(|ports| spec.to_record(ports))?;
         let machine = draft.commit()?;
         let timings = vec![
@@ -112,11 +122,10 @@ impl Machines {
     }
 
     /// Ends what runs under a name and removes it.
-    async fn clear(&self, lock: &Lock, name: &MachineName) -> Result<(), Error> {
+    pub(crate) async fn clear(&self, lock: &Lock, name: &MachineName) -> Result<(), Error> {
         if self.exists(name) {
-            self.driver.stop(&self.files(name), Stop::Kill).await.map_err(|source| {
-                Error::Driver { name: name.clone(), action: "removed", source }
-            })?;
+            let ended = self.driver.stop(&self.files(name), Stop::Kill).await;
+            ended.map_err(|source| self.failed(name, "removed", source))?;
         }
         Ok(self.store.remove(lock, name.as_str())?)
     }

@@ -1,6 +1,6 @@
 //! The port behind which virtual machines run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +10,11 @@ use serde::{Deserialize, Serialize};
 /// pid and start time, QMP), never from a remembered state.
 #[async_trait]
 pub trait Driver: Send + Sync {
+    /// Whether this host can run machines at all; asked before anything is made.
+    async fn check(&self) -> Result<(), DriverError> {
+        Ok(())
+    }
+
     /// Starts the VM in a process that outlives the caller and waits until its Docker API has
     /// answered a TLS `GET /_ping`. On an error nothing runs any more.
     async fn start(&self, vm: &VmSpec, progress: &dyn Progress) -> Result<Started, DriverError>;
@@ -19,6 +24,41 @@ pub trait Driver: Send + Sync {
 
     /// What is true now; answers within a second even when the guest or QEMU hangs.
     async fn observe(&self, machine: &MachineFiles) -> Result<Observed, DriverError>;
+
+    /// Whether a supervisor serves the running VM. Without one the VM goes on; [`Driver::start`]
+    /// gives it a new one, and the calls below fail with [`DriverError::Unsupervised`].
+    async fn is_supervised(&self, machine: &MachineFiles) -> Result<bool, DriverError>;
+
+    /// Lets the vCPUs stand still.
+    async fn pause(&self, machine: &MachineFiles) -> Result<(), DriverError>;
+
+    /// Lets them run on, and sets the guest's clock.
+    async fn unpause(&self, machine: &MachineFiles) -> Result<(), DriverError>;
+
+    /// Writes the memory and devices of a running or paused VM to the new file `state`, which is
+    /// there whole or not at all, and ends the VM. On an error the VM is as it was before.
+    /// `VmSpec::resume_from` takes the file.
+    async fn suspend(&self, machine: &MachineFiles, state: &Path) -> Result<(), DriverError>;
+
+    /// Copies memory, devices and disk of a running or paused VM as they are at one moment to two
+    /// new files; the VM stands still meanwhile and is as before afterwards. Without `state` only
+    /// the disk is copied, as after a power cut.
+    async fn snapshot(
+        &self,
+        machine: &MachineFiles,
+        state: Option<&Path>,
+        disk: &Path,
+    ) -> Result<(), DriverError>;
+
+    /// Grows the disk and the file system of a running VM to `size_mib`.
+    async fn grow_disk(&self, machine: &MachineFiles, size_mib: u64) -> Result<(), DriverError>;
+
+    /// Gives the API of a running VM another identity; open streams go on.
+    async fn load_identity(
+        &self,
+        machine: &MachineFiles,
+        identity: &boot::TlsIdentity,
+    ) -> Result<(), DriverError>;
 }
 
 /// Where a machine's files lie; all that is needed to find a running one.
@@ -54,7 +94,11 @@ pub struct VmSpec {
     pub client_key: PathBuf,
     /// What `Acceleration::Auto` found on this host is remembered here.
     pub host_facts: PathBuf,
-    /// Bound of the whole start.
+    /// What [`Driver::suspend`] or [`Driver::snapshot`] wrote: the VM goes on from there instead
+    /// of booting. The file is removed before the first instruction runs, because from then on it
+    /// no longer fits the disk.
+    pub resume_from: Option<PathBuf>,
+    /// Bound of each phase of the start.
     pub timeout: Duration,
 }
 
@@ -112,6 +156,14 @@ pub trait Progress: Send + Sync {
     fn warning(&self, text: &str);
 }
 
+/// For what nobody waits to hear.
+pub(crate) struct Unheard;
+
+impl Progress for Unheard {
+    fn step(&self, _text: &str) {}
+    fn warning(&self, _text: &str) {}
+}
+
 /// Why a VM could not be started, stopped or observed.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
@@ -130,6 +182,12 @@ pub enum DriverError {
     /// Another command is at it.
     #[error("machine {name} is busy")]
     Busy { name: String },
+    /// The VM runs, but its supervisor is gone.
+    #[error("machine {name} has lost its supervisor")]
+    Unsupervised { name: String },
+    /// A saved state was written by something else than what would read it now.
+    #[error("the saved state does not fit: {reason}")]
+    StateMismatch { reason: String },
     /// QEMU or the guest died; the console's last lines are for the user's eyes.
     #[error("the machine ended while {phase}: {reason}")]
     Died { phase: String, reason: String, console: Vec<String> },

@@ -24,6 +24,18 @@ pub enum Error {
     Busy { name: MachineName },
     #[error("Host is not running: machine \"{name}\" is {}", state.to_string().to_lowercase())]
     NotRunning { name: MachineName, state: State },
+    #[error("hosts without a driver cannot be {action}: somebody else runs machine \"{name}\"")]
+    NoVm { name: MachineName, action: &'static str },
+    #[error("machine \"{name}\" cannot be {action}: it is {}", state.to_string().to_lowercase())]
+    NotStopped { name: MachineName, action: &'static str, state: State },
+    #[error("the {key} of machine \"{name}\" cannot be changed")]
+    Fixed { name: MachineName, key: &'static str },
+    #[error("machine \"{name}\" has a snapshot \"{snapshot}\" already")]
+    SnapshotExists { name: MachineName, snapshot: MachineName },
+    #[error("machine \"{name}\" has no snapshot \"{snapshot}\"")]
+    SnapshotNotFound { name: MachineName, snapshot: MachineName },
+    #[error("{path} is not usable")]
+    Snapshot { path: std::path::PathBuf, source: serde_json::Error },
     #[error("machine \"{name}\" cannot be started: it is {}", state.to_string().to_lowercase())]
     NotStartable { name: MachineName, state: State },
     #[error("the guest image cannot be used")]
@@ -32,6 +44,12 @@ pub enum Error {
     Certificates(#[from] certs::Error),
     #[error("the machine's client certificate cannot be used")]
     ClientCertificate { name: MachineName, source: certs::Problem },
+    #[error("the CA in {path} cannot be used")]
+    Authority { path: std::path::PathBuf, source: certs::Problem },
+    #[error("{path} exists already")]
+    FileExists { path: std::path::PathBuf },
+    #[error(transparent)]
+    Transfer(#[from] crate::transfer::TransferError),
     #[error("{path} has an unknown acceleration")]
     Acceleration { path: std::path::PathBuf, source: crate::spec::UnknownAcceleration },
     #[error("the machine's files could not be read or written")]
@@ -60,6 +78,8 @@ pub enum Kind {
 
 /// What a machine could not be, after which nothing of it is left.
 const CREATED: &str = "created";
+/// The same, but something is left.
+const KEPT: &str = "created; what was made of it is kept";
 
 impl Error {
     /// The same failure of a machine's very first start.
@@ -70,11 +90,25 @@ impl Error {
         }
     }
 
+    /// The same failure, after which everything is left to be looked at.
+    pub(crate) fn of_kept(self) -> Self {
+        match self {
+            Self::Driver { name, source, .. } => Self::Driver { name, action: KEPT, source },
+            other => other,
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Self::InvalidName { .. } | Self::LongName { .. } => Kind::InvalidArgument,
+            Self::Spec(invalid) if invalid.is_malformed() => Kind::InvalidArgument,
             Self::Spec(_) | Self::Image(_) => Kind::Unavailable,
-            Self::AlreadyExists { .. } => Kind::Conflict,
+            Self::Fixed { .. } => Kind::InvalidArgument,
+            Self::NoVm { .. } | Self::NotStopped { .. } => Kind::WrongState,
+            Self::SnapshotExists { .. } => Kind::Conflict,
+            Self::SnapshotNotFound { .. } => Kind::NotFound,
+            Self::Snapshot { .. } => Kind::Failed,
+            Self::AlreadyExists { .. } | Self::FileExists { .. } => Kind::Conflict,
             Self::NotFound { .. } => Kind::NotFound,
             Self::Unfinished { .. } | Self::NotRunning { .. } | Self::NotStartable { .. } => {
                 Kind::WrongState
@@ -82,6 +116,8 @@ impl Error {
             Self::Busy { .. } => Kind::Busy,
             Self::Certificates(_)
             | Self::ClientCertificate { .. }
+            | Self::Authority { .. }
+            | Self::Transfer(_)
             | Self::Acceleration { .. }
             | Self::Store(_)
             | Self::Contract(_) => Kind::Failed,
@@ -92,6 +128,9 @@ impl Error {
                 | DriverError::NotEnoughMemory { .. } => Kind::Unavailable,
                 DriverError::PortTaken { .. } => Kind::Conflict,
                 DriverError::Busy { .. } => Kind::Busy,
+                DriverError::Unsupervised { .. } | DriverError::StateMismatch { .. } => {
+                    Kind::WrongState
+                }
                 DriverError::Timeout { .. } => Kind::Timeout,
                 DriverError::Died { .. } | DriverError::System { .. } | DriverError::Failed(_) => {
                     Kind::Failed
@@ -117,9 +156,28 @@ impl Error {
                 format!("make it again: machine create {name}; or remove it: machine rm {name}")
             }
             Self::Busy { .. } => "wait until the other command has ended, then try again".into(),
-            Self::NotRunning { name, state } if *state == State::Stopped => {
+            Self::NotRunning { name, state: State::Paused } => {
+                format!("let it go on: machine unpause {name}")
+            }
+            Self::NotRunning { name, state: State::Stopped | State::Saved } => {
                 format!("start it: machine start {name}")
             }
+            Self::NoVm { .. } => return None,
+            Self::NotStopped { name, state: State::Saved, .. } => {
+                format!("let it go on and end properly: machine start {name}; machine stop {name}")
+            }
+            Self::NotStopped { name, .. } => format!("stop it first: machine stop {name}"),
+            Self::Fixed { name, key: "name" } => {
+                format!("give it another name: machine rename {name} NEW")
+            }
+            Self::Fixed { .. } => "make another machine: machine create".into(),
+            Self::SnapshotExists { name, snapshot } => format!(
+                "choose another name, or remove it first: machine snapshot rm {name} {snapshot}"
+            ),
+            Self::SnapshotNotFound { name, .. } => {
+                format!("`machine snapshot ls {name}` lists the snapshots")
+            }
+            Self::Snapshot { .. } => return None,
             Self::NotRunning { name, .. } | Self::NotStartable { name, .. } => format!(
                 "look again in a moment: machine status {name}; or end it: machine kill {name}"
             ),
@@ -127,6 +185,13 @@ impl Error {
             Self::ClientCertificate { name, .. } => {
                 format!("new certificates are made at the next start: machine restart {name}")
             }
+            Self::Authority { .. } => "give another with --tls-ca-cert and --tls-ca-key, or have \
+                                       one made: machine regenerate-certs --ca"
+                .into(),
+            Self::FileExists { path } => {
+                format!("choose another place, or remove it first: rm {}", path.display())
+            }
+            Self::Transfer(error) => return error.hint(),
             Self::Certificates(certs::Error::Name(_)) => "correct --tls-san".into(),
             Self::Certificates(_) => "move the storage root's certs directory away: a new CA is \
                                       made, and machines get new certificates when they start"
@@ -136,6 +201,10 @@ impl Error {
             Self::Contract(_) => return None,
             // The console goes with the machine; its last lines are all there is.
             Self::Driver { action: CREATED, source: DriverError::Died { .. }, .. } => return None,
+            Self::Driver { name, action: KEPT, .. } => format!(
+                "look at it: machine logs {name}, machine inspect {name}; then remove it: machine \
+                 rm {name}"
+            ),
             Self::Driver { name, source, .. } => return driver_hint(name, source),
         };
         Some(hint)
@@ -163,7 +232,19 @@ fn spec_hint(invalid: &InvalidSpec) -> String {
         InvalidSpec::FullDisk { .. } => {
             "make room, or store machines elsewhere with --storage-path"
         }
+        InvalidSpec::SmallerDisk { .. } => "choose a larger --disk-size (in MB)",
         InvalidSpec::Label(_) => "write it as --engine-label key=value",
+        InvalidSpec::Variable(_) => "write it as --engine-env KEY=VALUE",
+        InvalidSpec::Mirror(_) => "correct --engine-registry-mirror",
+        InvalidSpec::Registry(_) => "correct --engine-insecure-registry",
+        InvalidSpec::EngineOption(_) => "write it as --engine-opt key=value",
+        InvalidSpec::StorageDriver(_) => "leave --engine-storage-driver away",
+        InvalidSpec::Discovery(_) => "write it as --swarm-discovery token://…",
+        InvalidSpec::Driver(_) => "leave --driver away: qemu is the usual one",
+        InvalidSpec::NoUrl => "give it: --url tcp://HOST:PORT",
+        InvalidSpec::NeedlessUrl => "leave --url away, or add --driver none",
+        InvalidSpec::Url(_) => "write it as --url tcp://HOST:PORT",
+        InvalidSpec::Acceleration(_) => "leave --accel away: the best that works is chosen",
         InvalidSpec::TlsName(_) => "correct --tls-san",
     }
     .to_owned()
@@ -232,6 +313,12 @@ fn driver_hint(name: &MachineName, error: &DriverError) -> Option<String> {
         DriverError::Busy { .. } => {
             Some("wait until the other command has ended, then try again".to_owned())
         }
+        DriverError::Unsupervised { .. } => {
+            Some(format!("give it a new one, without a restart: machine start {name}"))
+        }
+        DriverError::StateMismatch { .. } => Some(format!(
+            "start without it, as after a power cut: machine start --discard-state {name}"
+        )),
         DriverError::Timeout { .. } => {
             Some("on a slow or busy host give it more time with --timeout SECONDS".to_owned())
         }

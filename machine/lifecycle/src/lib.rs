@@ -3,23 +3,38 @@
 //! **Invariants:** prints nothing, spawns nothing, knows no hypervisor. What a machine *is* lies in
 //! the store; what it *does* is asked of the [`Driver`](driver::Driver) each time.
 
+mod authority;
+mod boot;
+mod booted;
 mod capacity;
+mod certificates;
+mod config;
 mod connect;
+mod copy;
 mod create;
 pub mod driver;
+mod elsewhere;
+mod engine_options;
 mod error;
 mod identity;
 mod inspect;
 mod list;
 mod name;
+mod pause;
 mod remove;
 mod restart;
+mod set;
+mod snapshot;
 mod spec;
 mod start;
 mod state;
 mod stop;
+mod transfer;
+mod upgrade;
 
 pub use capacity::Capacity;
+pub use certificates::{CertificateInfo, CertificateUse, Freshness, Regenerate, Role};
+pub use config::{ConfigError, InvalidSize, MachineConfig, Size};
 pub use connect::{Connection, SshTarget};
 pub use create::Created;
 pub use error::{Error, Kind};
@@ -27,13 +42,17 @@ pub use inspect::Inspection;
 pub use list::Listed;
 pub use name::MachineName;
 pub use remove::Force;
-pub use spec::{InvalidSpec, MachineSpec};
+pub use set::{Change, Changed};
+pub use snapshot::Snapshot;
+pub use spec::{DriverKind, InvalidSpec, MachineSpec};
+pub use start::StartOptions;
 pub use state::State;
+pub use transfer::{Destination, Malformed, TransferError, UnfitDisk};
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use driver::{Driver, MachineFiles};
+use driver::{Driver, DriverError, MachineFiles};
 use machine_store::{Lock, Presence, Store};
 use vm_images::{Image, Location, Verified};
 
@@ -54,6 +73,14 @@ pub struct Machines {
 pub enum Outcome<T> {
     Done(T),
     AlreadyDone,
+}
+
+/// The guest image of this version of the program.
+#[derive(Debug)]
+struct BootImage {
+    files: Verified,
+    /// Names it among others.
+    digest: String,
 }
 
 impl Machines {
@@ -93,7 +120,10 @@ impl Machines {
         let lock = self.lock(name)?;
         // It may have gone, or have been given up half-made, before the lock was taken.
         match self.store.presence(name.as_str()) {
-            Presence::Complete => Ok(lock),
+            Presence::Complete => {
+                self.store.settle(&lock, name.as_str())?;
+                Ok(lock)
+            }
             Presence::Unfinished => Err(Error::Unfinished { name: name.clone() }),
             Presence::Absent => {
                 lock.remove();
@@ -114,17 +144,29 @@ impl Machines {
     }
 
     async fn state(&self, name: &MachineName) -> Result<State, Error> {
+        // What somebody else's host does cannot be seen from here.
+        if self.is_elsewhere(name) {
+            return Ok(State::Running);
+        }
         let observed = self.driver.observe(&self.files(name)).await;
-        observed.map(State::from).map_err(|source| Error::Driver {
-            name: name.clone(),
-            action: "observed",
-            source,
-        })
+        let state = observed.map_err(|source| self.failed(name, "observed", source))?.into();
+        let is_saved = || self.store.paths(name.as_str()).is_saved();
+        Ok(if state == State::Stopped && is_saved() { State::Saved } else { state })
     }
 
-    fn image(&self) -> Result<Verified, Error> {
+    fn failed(&self, name: &MachineName, action: &'static str, source: DriverError) -> Error {
+        Error::Driver { name: name.clone(), action, source }
+    }
+
+    fn image(&self) -> Result<BootImage, Error> {
         let image = Image::open(&self.images.find()?)?;
-        Ok(image.verify(&self.store.layout().image_cache())?)
+        let files = image.verify(&self.store.layout().image_cache())?;
+        Ok(BootImage { files, digest: image.digest().to_owned() })
+    }
+
+    /// Which image there is; its files are not looked at.
+    fn image_digest(&self) -> Result<String, Error> {
+        Ok(Image::open(&self.images.find()?)?.digest().to_owned())
     }
 }
 

@@ -56,7 +56,7 @@ impl Machines {
             Ok(Err(error)) => row(State::Error, Some(chain(&error))),
             Ok(Ok(State::Error)) => row(State::Error, Some("it does not answer".to_owned())),
             Ok(Ok(state)) => {
-                let url = (state == State::Running).then(|| connect::url(record.ports.api));
+                let url = (state == State::Running).then(|| connect::url_of(&record));
                 Listed { driver: record.driver, url, ..row(state, None) }
             }
         }

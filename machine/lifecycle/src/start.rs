@@ -1,112 +1,87 @@
-//! From a stopped machine to one whose API answers.
+//! From a stopped or suspended machine to one whose API answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use boot::{BootContract, CONTRACT_VERSION, EngineOptions, SshIdentity, TlsIdentity};
-use machine_store::atomic::{self, Access};
-use machine_store::{Lock, MachinePaths, MachineRecord};
-use vm_images::Verified;
+use machine_store::{Lock, MachineRecord};
 
-use crate::driver::{Progress, Started, VmSpec};
+use crate::driver::{Progress, Started};
 use crate::state::{Decision, Operation, decide};
-use crate::{Error, MachineName, Machines, Outcome, identity};
+use crate::{Error, MachineName, Machines, Outcome, State, identity};
+
+/// How a machine is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartOptions {
+    /// Bound of each phase, and so of a machine that does not come up.
+    pub timeout: Duration,
+    /// Of a suspended machine: boot anew, as after a power cut.
+    pub discard_state: bool,
+    /// Of a creation that fails: what was made stays, to be looked at, until `rm`.
+    pub keep_failed: bool,
+}
 
 impl Machines {
-    /// Starts a stopped machine and waits until its API answers.
+    /// Starts a stopped machine and waits until its API answers. A suspended one goes on where it
+    /// was, and so does a paused one.
     pub async fn start(
         &self,
         name: &MachineName,
-        timeout: Duration,
+        options: StartOptions,
         progress: &dyn Progress,
     ) -> Result<Outcome<Started>, Error> {
         let lock = self.lock_complete(name)?;
-        self.start_locked(&lock, name, timeout, progress).await
+        self.start_locked(&lock, name, options, progress).await
     }
 
     pub(crate) async fn start_locked(
         &self,
         _lock: &Lock,
         name: &MachineName,
-        timeout: Duration,
+        options: StartOptions,
         progress: &dyn Progress,
     ) -> Result<Outcome<Started>, Error> {
-        let record = self.store.record(name.as_str())?;
-        let state = self.state(name).await?;
+        let record = self.own_record(name, "started")?;
+        let mut state = self.state(name).await?;
         match decide(Operation::Start, state) {
             Decision::Act => {}
-            Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),
+            Decision::AlreadyDone => {
+                self.ensure_supervised(name, progress).await?;
+                return Ok(Outcome::AlreadyDone);
+            }
             Decision::Refuse => return Err(Error::NotStartable { name: name.clone(), state }),
+        }
+        if state == State::Paused {
+            return self.start_paused(name, &record, progress).await.map(Outcome::Done);
+        }
+        let paths = self.store.paths(name.as_str());
+        if state == State::Saved && options.discard_state {
+            machine_store::atomic::remove(&paths.memory_state())?;
+            state = State::Stopped;
         }
         let image = self.image()?;
         let now = (self.clock)();
         let authority = identity::authority(&self.store, now)?;
-        let paths = self.store.paths(name.as_str());
         identity::renew(&paths, name, &record.tls_names, &authority, now)?;
-        Ok(Outcome::Done(self.boot(name, &record, image, timeout, progress).await?))
+        let started = if state == State::Saved {
+            self.resume(name, &record, &image, options.timeout, progress).await?
+        } else {
+            self.boot(name, &record, &image, options.timeout, progress).await?
+        };
+        Ok(Outcome::Done(started))
     }
 
-    /// Boots a machine whose files are all in place.
-    pub(crate) async fn boot(
+    async fn start_paused(
         &self,
         name: &MachineName,
         record: &MachineRecord,
-        image: Verified,
-        timeout: Duration,
         progress: &dyn Progress,
     ) -> Result<Started, Error> {
-        let paths = self.store.paths(name.as_str());
-        let contract = serde_json::to_vec(&contract(name, record, &paths)?)?;
-        atomic::write(&paths.boot_contract(), &contract, Access::Owner)?;
-        let acceleration = record
-            .acceleration
-            .parse()
-            .map_err(|source| Error::Acceleration { path: paths.record(), source })?;
-        let vm = VmSpec {
-            machine: self.files(name),
-            cpus: record.cpus,
-            memory_mib: record.memory_mib,
-            disk: paths.disk(),
-            disk_size_mib: record.disk_size_mib,
-            kernel: image.kernel,
-            initramfs: image.initramfs,
-            boot_contract: paths.boot_contract(),
-            api_port: record.ports.api,
-            ssh_port: record.ports.ssh,
-            acceleration,
-            ca_certificate: paths.authority_certificate(),
-            client_certificate: paths.client_certificate(),
-            client_key: paths.client_key(),
-            host_facts: self.store.layout().host_facts(),
-            timeout,
-        };
-        self.driver.start(&vm, progress).await.map_err(|source| Error::Driver {
-            name: name.clone(),
-            action: "started",
-            source,
+        let begin = Instant::now();
+        self.ensure_supervised(name, progress).await?;
+        let unpaused = self.driver.unpause(&self.files(name)).await;
+        unpaused.map_err(|source| self.failed(name, "started", source))?;
+        Ok(Started {
+            acceleration: record.acceleration.parse().unwrap_or_default(),
+            timings: vec![("unpause".to_owned(), begin.elapsed())],
         })
     }
-}
-
-fn contract(
-    name: &MachineName,
-    record: &MachineRecord,
-    paths: &MachinePaths,
-) -> Result<BootContract, Error> {
-    let text = |path: std::path::PathBuf| atomic::read(&path, 64 * 1024);
-    let mut labels = vec![format!("provider={}", record.driver)];
-    labels.extend(record.engine_labels.iter().cloned());
-    Ok(BootContract {
-        version: CONTRACT_VERSION,
-        machine: name.to_string(),
-        tls: TlsIdentity {
-            ca_certificate: text(paths.authority_certificate())?,
-            certificate: text(paths.server_certificate())?,
-            private_key: text(paths.server_key())?,
-        },
-        ssh: SshIdentity {
-            host_key: text(paths.ssh_host_key())?,
-            authorized_keys: vec![text(paths.ssh_public_key())?.trim_end().to_owned()],
-        },
-        engine: EngineOptions { labels },
-    })
 }

@@ -3,8 +3,9 @@
 //! ```text
 //!              start                       ready
 //!   Stopped ──────────► Starting ─────────────────────► Running ◄──► Paused
-//!      ▲                    │ died                         │ stop
-//!      ├────────────────────┴──────────── Stopping ◄───────┘
+//!      ▲                  ▲ │ died                         │ stop      │
+//!      ├──────────────────│─┴──────────── Stopping ◄───────┤           │
+//!      │                  └── start ── Saved ◄── suspend ──┴───────────┘
 //!      └── kill ◄── any of them, and Error: QEMU runs but does not answer
 //! ```
 
@@ -17,6 +18,8 @@ use crate::driver::Observed;
 pub enum State {
     Running,
     Paused,
+    /// Stopped, with a memory to go on from.
+    Saved,
     Stopped,
     Stopping,
     Starting,
@@ -46,8 +49,9 @@ pub(crate) enum Decision {
 
 pub(crate) fn decide(operation: Operation, state: State) -> Decision {
     match (operation, state) {
-        (Operation::Start, State::Stopped) | (Operation::Use, State::Running) => Decision::Act,
-        (Operation::Start, State::Running) | (Operation::End, State::Stopped) => {
+        (Operation::Start, State::Stopped | State::Saved | State::Paused)
+        | (Operation::Use, State::Running) => Decision::Act,
+        (Operation::Start, State::Running) | (Operation::End, State::Stopped | State::Saved) => {
             Decision::AlreadyDone
         }
         (Operation::End, _) => Decision::Act,
@@ -73,6 +77,7 @@ impl fmt::Display for State {
         f.pad(match self {
             Self::Running => "Running",
             Self::Paused => "Paused",
+            Self::Saved => "Saved",
             Self::Stopped => "Stopped",
             Self::Stopping => "Stopping",
             Self::Starting => "Starting",
@@ -86,9 +91,10 @@ impl fmt::Display for State {
 mod tests {
     use super::*;
 
-    const ALL: [State; 7] = [
+    const ALL: [State; 8] = [
         State::Running,
         State::Paused,
+        State::Saved,
         State::Stopped,
         State::Stopping,
         State::Starting,
@@ -97,10 +103,11 @@ mod tests {
     ];
 
     #[test]
-    fn only_a_stopped_machine_is_started_and_only_a_running_one_is_used() {
+    fn only_what_stands_still_is_started_and_only_what_runs_is_used() {
         for state in ALL {
             let start = decide(Operation::Start, state);
-            assert_eq!(start == Decision::Act, state == State::Stopped, "{state}");
+            let still = [State::Stopped, State::Saved, State::Paused].contains(&state);
+            assert_eq!(start == Decision::Act, still, "{state}");
             let using = decide(Operation::Use, state);
             assert_eq!(using == Decision::Act, state == State::Running, "{state}");
         }
@@ -110,7 +117,8 @@ mod tests {
     fn whatever_runs_can_be_ended_also_when_it_does_not_answer() {
         for state in ALL {
             let end = decide(Operation::End, state);
-            assert_eq!(end == Decision::AlreadyDone, state == State::Stopped, "{state}");
+            let ended = [State::Stopped, State::Saved].contains(&state);
+            assert_eq!(end == Decision::AlreadyDone, ended, "{state}");
             assert_ne!(end, Decision::Refuse);
         }
     }

@@ -52,6 +52,15 @@ pub fn read(path: &Path, limit: u64) -> Result<String, Error> {
     Ok(text)
 }
 
+/// Removes a file, if it is there.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::Io { action: "remove", path: path.to_owned(), source }),
+        Ok(()) => path.parent().map_or(Ok(()), sync_directory),
+    }
+}
+
 /// Makes a new file; it lasts once the directory was synced.
 pub(crate) fn write_new(path: &Path, content: &[u8], access: Access) -> Result<(), Error> {
     let io = |source| Error::Io { action: "write", path: path.to_owned(), source };

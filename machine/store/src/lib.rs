@@ -4,16 +4,20 @@
 //! is held by a process, never by a file's existence, so it ends when the process does.
 
 pub mod atomic;
+mod disk_copy;
 pub mod layout;
 pub mod lock;
 pub mod ports;
 pub mod record;
+mod snapshots;
 mod transaction;
 
-pub use layout::{Layout, MachinePaths};
+pub use disk_copy::DiskCopy;
+pub use layout::{Layout, MachinePaths, SnapshotPaths};
 pub use lock::Lock;
 pub use ports::Ports;
-pub use record::{MachineRecord, RecordError};
+pub use record::{EngineRecord, MachineRecord, NO_DRIVER, RecordError, SwarmRecord};
+pub use snapshots::{RestoreDraft, SnapshotDraft};
 pub use transaction::{Draft, NewMachine};
 
 use std::io;
@@ -109,9 +113,24 @@ impl Store {
         record::read(&self.paths(name).record())
     }
 
+    /// Puts a record in the place of the one there is.
+    pub fn write_record(
+        &self,
+        _lock: &Lock,
+        name: &str,
+        record: &MachineRecord,
+    ) -> Result<(), Error> {
+        record::replace(&self.paths(name).record(), record)
+    }
+
     /// The right to change one machine. Refused at once while another command has it.
     pub fn lock(&self, name: &str) -> Result<Lock, Error> {
         Lock::try_exclusive(&self.layout.machine_lock(name))
+    }
+
+    /// The right to tell other programs where machines are.
+    pub fn lock_clients(&self) -> Result<Lock, Error> {
+        Lock::exclusive(&self.layout.clients_lock(), SHORT_LOCK)
     }
 
     /// The right to make or renew the CA.

@@ -14,11 +14,18 @@ const FIRST_SSH: u16 = 24_000;
 const COUNT: u16 = 1000;
 
 /// Ports on 127.0.0.1 that belong to one machine for its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ports {
     pub api: u16,
     pub ssh: u16,
+}
+
+impl Ports {
+    /// Whether there are none: a machine without a VM has no ports here.
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Finds a pair that no machine has and nobody listens on. The caller holds the ports' lock until

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::atomic::{self, Access};
 use crate::{Error, Ports};
 
+/// The driver of a Docker host that somebody else runs.
+pub const NO_DRIVER: &str = "none";
+
 const VERSION: u32 = 1;
 const SIZE_LIMIT: u64 = 64 * 1024;
 
@@ -14,17 +17,71 @@ const SIZE_LIMIT: u64 = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MachineRecord {
+    /// `qemu`, or `none` for a Docker host that somebody else runs.
     pub driver: String,
+    /// `tcp://HOST:PORT`, for the driver `none` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     pub cpus: u32,
     pub memory_mib: u64,
     pub disk_size_mib: u64,
     pub acceleration: String,
-    /// Fixed when the machine was created.
+    /// Fixed when the machine was created; none for the driver `none`.
+    #[serde(default, skip_serializing_if = "Ports::are_none")]
     pub ports: Ports,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls_names: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub engine_labels: Vec<String>,
+    #[serde(default, skip_serializing_if = "EngineRecord::is_default")]
+    pub engine: EngineRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swarm: Option<SwarmRecord>,
+}
+
+/// Options of the container engine, as `machine create --engine-…` gives them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineRecord {
+    /// `KEY=VALUE` each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// `KEY=VALUE` each: variables of the daemon's environment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub insecure_registries: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub registry_mirrors: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_driver: Option<String>,
+    /// dockerd's options without their dashes: `KEY=VALUE`, or `KEY` alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// Kept and shown, otherwise without a meaning: nothing is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub install_url: Option<String>,
+}
+
+/// What docker-machine was told of a classic Swarm: kept, shown, and used to filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SwarmRecord {
+    pub is_master: bool,
+    pub discovery: String,
+    pub strategy: String,
+    pub host: String,
+    pub address: String,
+    pub image: String,
+    pub experimental: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub join_options: Vec<String>,
+}
+
+impl EngineRecord {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Why a record cannot be used.
@@ -47,9 +104,7 @@ struct Version {
 
 impl MachineRecord {
     pub(crate) fn to_yaml(&self) -> Result<String, RecordError> {
-        if self.ports.api == 0 || self.ports.ssh == 0 {
-            return Err(RecordError::Port);
-        }
+        self.check_ports()?;
         Ok(format!("version: {VERSION}\n{}", serde_yaml_ng::to_string(self)?))
     }
 
@@ -63,10 +118,17 @@ impl MachineRecord {
         let mut fields: serde_yaml_ng::Mapping = serde_yaml_ng::from_str(text)?;
         fields.remove("version");
         let record: Self = serde_yaml_ng::from_value(fields.into())?;
-        if record.ports.api == 0 || record.ports.ssh == 0 {
-            return Err(RecordError::Port);
-        }
+        record.check_ports()?;
         Ok(record)
+    }
+
+    fn check_ports(&self) -> Result<(), RecordError> {
+        let none = self.driver == NO_DRIVER && self.ports.are_none();
+        if none || (self.ports.api != 0 && self.ports.ssh != 0) {
+            Ok(())
+        } else {
+            Err(RecordError::Port)
+        }
     }
 }
 
@@ -82,6 +144,13 @@ pub(crate) fn write_new(path: &Path, record: &MachineRecord) -> Result<(), Error
     atomic::write_new(path, text.as_bytes(), Access::Owner)
 }
 
+/// Puts a record in the place of another.
+pub(crate) fn replace(path: &Path, record: &MachineRecord) -> Result<(), Error> {
+    let text =
+        record.to_yaml().map_err(|source| Error::Record { path: path.to_owned(), source })?;
+    atomic::write(path, text.as_bytes(), Access::Owner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +164,9 @@ mod tests {
             acceleration: "auto".into(),
             ports: Ports { api: 23_000, ssh: 24_000 },
             tls_names: vec!["dev.example".into()],
-            engine_labels: Vec::new(),
+            url: None,
+            engine: EngineRecord::default(),
+            swarm: None,
         }
     }
 
@@ -119,6 +190,14 @@ mod tests {
         assert!(matches!(MachineRecord::from_yaml(&unknown), Err(RecordError::Yaml(_))));
         let zero = text.replace("23000", "0");
         assert!(matches!(MachineRecord::from_yaml(&zero), Err(RecordError::Port)));
+        let elsewhere = MachineRecord {
+            driver: "none".into(),
+            url: Some("tcp://docker.example:2376".into()),
+            ports: Ports::default(),
+            ..record()
+        };
+        let stored = elsewhere.to_yaml().unwrap();
+        assert_eq!(MachineRecord::from_yaml(&stored).unwrap(), elsewhere);
         let none = text.replace("version: 1\n", "");
         assert!(matches!(MachineRecord::from_yaml(&none), Err(RecordError::NoVersion)));
         let zero = MachineRecord { ports: Ports { api: 0, ssh: 1 }, ..record() };

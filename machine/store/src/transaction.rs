@@ -42,6 +42,27 @@ impl Store {
         Ok(Draft { store: self.clone(), name: name.to_owned(), paths, committed: false })
     }
 
+    /// Gives a machine another name, under which nothing stands. The caller holds both locks;
+    /// nothing of the machine runs.
+    pub fn rename(
+        &self,
+        _from_lock: &Lock,
+        _to_lock: &Lock,
+        from: &str,
+        to: &str,
+    ) -> Result<(), Error> {
+        let (from, to) = (self.paths(from), self.paths(to));
+        // As in `Draft::commit`.
+        let ports = Lock::exclusive(&self.layout().ports_lock(), SHORT_LOCK)?;
+        std::fs::rename(from.directory(), to.directory()).map_err(|source| Error::Io {
+            action: "rename",
+            path: from.directory().to_owned(),
+            source,
+        })?;
+        drop(ports);
+        atomic::sync_directory(&self.layout().machines())
+    }
+
     /// Removes whatever stands under a name. The caller holds its lock; nothing of it runs.
     pub fn remove(&self, _lock: &Lock, name: &str) -> Result<(), Error> {
         let paths = self.paths(name);
@@ -93,6 +114,11 @@ impl Draft {
         record::write_new(&self.paths.record(), &record)?;
         drop(lock);
         Ok(record)
+    }
+
+    /// Stores the record of a machine without ports of its own.
+    pub fn describe_without_ports(&self, record: &MachineRecord) -> Result<(), Error> {
+        record::write_new(&self.paths.record(), record)
     }
 
     /// Gives the machine its name.

@@ -1,85 +1,27 @@
 //! Life with a fake driver and a real store: what is left on disk, what a guest is told.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod certificates;
+mod changes;
+mod elsewhere;
 mod fake;
+mod many;
+mod names;
+mod reachable;
+mod setting;
+mod snapshots;
+mod standing_still;
+mod transfer;
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fake::{FakeDriver, write_image};
-use machine_lifecycle::driver::{Acceleration, DriverError, Progress};
-use machine_lifecycle::{
-    Capacity, Created, Error, Force, Kind, MachineName, MachineSpec, Machines, Outcome, State,
-};
-use machine_store::Store;
-use tempfile::TempDir;
-use vm_images::Location;
+use fake::FakeDriver;
+use machine_lifecycle::driver::DriverError;
+use machine_lifecycle::{Error, Force, Kind, MachineSpec, Outcome, StartOptions, State};
+use setting::{OPTIONS, Setting, TIME, named, silent, spec};
 
-const TIME: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-struct Silent;
-
-impl Progress for Silent {
-    fn step(&self, _text: &str) {}
-    fn warning(&self, _text: &str) {}
-}
-
-/// A storage root and an image, in a directory that goes with the test.
-struct Setting {
-    directory: TempDir,
-    driver: Arc<FakeDriver>,
-    machines: Machines,
-}
-
-impl Setting {
-    fn new(driver: FakeDriver) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        write_image(&directory.path().join("image"));
-        let driver = Arc::new(driver);
-        let machines = machines(directory.path(), driver.clone());
-        Self { directory, driver, machines }
-    }
-
-    /// As another command would see the same machines.
-    fn again(&self, driver: FakeDriver) -> Machines {
-        machines(self.directory.path(), Arc::new(driver))
-    }
-
-    async fn create(&self, name: &str) -> Result<Created, Error> {
-        self.machines.create(&named(name), &spec(), TIME, &Silent).await
-    }
-
-    fn left(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.directory.path().join("store/machines")).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-}
-
-fn machines(directory: &Path, driver: Arc<FakeDriver>) -> Machines {
-    let store = Store::open(&directory.join("store")).unwrap();
-    let images = Location::new(Some(directory.join("image")), Path::new("/nowhere/machine"));
-    let capacity =
-        |_: &Store| Capacity { cpus: 4, memory_mib: Some(4096), disk_mib: Some(100_000) };
-    Machines::new(store, driver, images).with_capacity(capacity)
-}
-
-fn named(name: &str) -> MachineName {
-    name.parse().unwrap()
-}
-
-fn spec() -> MachineSpec {
-    MachineSpec {
-        cpus: 2,
-        memory_mib: 1024,
-        disk_size_mib: 20_000,
-        acceleration: Acceleration::Auto,
-        tls_names: vec!["dev.example".into()],
-        engine_labels: vec!["colour=red".into()],
-    }
-}
 
 #[tokio::test]
 async fn a_created_machine_runs_and_its_guest_is_told_everything() {
@@ -129,10 +71,35 @@ async fn a_machine_that_does_not_start_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_machine_that_does_not_start_is_kept_to_be_looked_at_when_asked() {
+    let setting = Setting::new(FakeDriver::failing("start"));
+    let options = StartOptions { keep_failed: true, ..OPTIONS };
+    let (machines, dev) = (&setting.machines, named("dev"));
+    let error = machines.create(&dev, &spec(), options, &silent()).await.unwrap_err();
+    assert!(error.to_string().contains("kept"), "{error}");
+    assert!(error.hint().unwrap().contains("machine rm dev"));
+    assert_eq!(machines.inspect(&dev).await.unwrap().state, State::Error);
+    assert!(machines.console(&dev).is_ok());
+    let error = machines.start(&dev, OPTIONS, &silent()).await.unwrap_err();
+    assert!(matches!(error, Error::Unfinished { .. }));
+    machines.remove(&dev, Force::No, &silent()).await.unwrap();
+    assert_eq!(setting.left(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_run_machines_is_told_so_before_anything_is_made() {
+    let setting = Setting::new(FakeDriver::failing("check"));
+    assert!(setting.create("dev").await.is_err());
+    assert_eq!(setting.left(), [""; 0]);
+    assert_eq!(setting.driver.calls(), ["check"]);
+}
+
+#[tokio::test]
 async fn what_is_wrong_beforehand_leaves_nothing() {
     let setting = Setting::new(FakeDriver::good());
     let absurd = MachineSpec { memory_mib: 1 << 40, ..spec() };
-    let error = setting.machines.create(&named("dev"), &absurd, TIME, &Silent).await.unwrap_err();
+    let error =
+        setting.machines.create(&named("dev"), &absurd, OPTIONS, &silent()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
 
     std::fs::write(setting.directory.path().join("image/vmlinux"), "KERNEL").unwrap();
@@ -154,27 +121,28 @@ async fn a_name_is_taken_once() {
 async fn interrupted_creation(setting: &Setting) {
     let spec = spec();
     let name = named("dev");
-    let mut create = Box::pin(setting.machines.create(&name, &spec, TIME, &Silent));
+    let silent = silent();
+    let mut create = Box::pin(setting.machines.create(&name, &spec, OPTIONS, &silent));
     assert!(futures::poll!(&mut create).is_pending());
     let busy = setting.again(FakeDriver::good());
-    let error = busy.create(&name, &spec, TIME, &Silent).await.unwrap_err();
+    let error = busy.create(&name, &spec, OPTIONS, &silent).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
     assert_eq!(busy.list(TIME).await.unwrap()[0].state, State::Running);
 }
 
 #[tokio::test]
 async fn an_interrupted_creation_is_shown_not_used_and_made_again() {
-    let setting = Setting::new(FakeDriver::hanging());
+    let setting = Setting::new(FakeDriver::hanging("start"));
     interrupted_creation(&setting).await;
     let machines = setting.again(FakeDriver::good());
     let listed = machines.list(TIME).await.unwrap();
     assert_eq!((listed[0].state, listed[0].error.is_some()), (State::Error, true));
     let error = machines.connect(&named("dev")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::WrongState);
-    let error = machines.start(&named("dev"), TIME, &Silent).await.unwrap_err();
+    let error = machines.start(&named("dev"), OPTIONS, &silent()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::WrongState);
 
-    machines.create(&named("dev"), &spec(), TIME, &Silent).await.unwrap();
+    machines.create(&named("dev"), &spec(), OPTIONS, &silent()).await.unwrap();
     assert_eq!(machines.status(&named("dev")).await.unwrap(), State::Running);
     let directory = setting.directory.path().join("store/machines/dev");
     assert!(!directory.join(".unfinished").exists());
@@ -182,9 +150,9 @@ async fn an_interrupted_creation_is_shown_not_used_and_made_again() {
 
 #[tokio::test]
 async fn an_interrupted_creation_can_be_removed_or_abandoned() {
-    let setting = Setting::new(FakeDriver::hanging());
+    let setting = Setting::new(FakeDriver::hanging("start"));
     interrupted_creation(&setting).await;
-    setting.machines.remove(&named("dev"), Force::No, &Silent).await.unwrap();
+    setting.machines.remove(&named("dev"), Force::No, &silent()).await.unwrap();
     assert_eq!(setting.left(), [""; 0]);
 
     interrupted_creation(&setting).await;
@@ -205,13 +173,13 @@ async fn start_and_stop_say_when_it_was_so_already() {
     let setting = Setting::new(FakeDriver::good());
     setting.create("dev").await.unwrap();
     let (machines, dev) = (&setting.machines, named("dev"));
-    assert_eq!(machines.start(&dev, TIME, &Silent).await.unwrap(), Outcome::AlreadyDone);
+    assert_eq!(machines.start(&dev, OPTIONS, &silent()).await.unwrap(), Outcome::AlreadyDone);
     assert_eq!(machines.stop(&dev).await.unwrap(), Outcome::Done(()));
     assert_eq!(machines.stop(&dev).await.unwrap(), Outcome::AlreadyDone);
     assert_eq!(machines.kill(&dev).await.unwrap(), Outcome::AlreadyDone);
     assert_eq!(machines.connect(&dev).await.unwrap_err().kind(), Kind::WrongState);
-    assert!(matches!(machines.start(&dev, TIME, &Silent).await.unwrap(), Outcome::Done(_)));
-    machines.restart(&dev, TIME, &Silent).await.unwrap();
+    assert!(matches!(machines.start(&dev, OPTIONS, &silent()).await.unwrap(), Outcome::Done(_)));
+    machines.restart(&dev, OPTIONS, &silent()).await.unwrap();
     assert_eq!(machines.status(&dev).await.unwrap(), State::Running);
 }
 
@@ -219,7 +187,7 @@ async fn start_and_stop_say_when_it_was_so_already() {
 async fn a_machine_keeps_its_ports_and_keys_when_it_starts_again() {
     let setting = Setting::new(FakeDriver::good());
     setting.create("dev").await.unwrap();
-    setting.machines.restart(&named("dev"), TIME, &Silent).await.unwrap();
+    setting.machines.restart(&named("dev"), OPTIONS, &silent()).await.unwrap();
     let started = setting.driver.started.lock().unwrap();
     assert_eq!(started[0], started[1]);
 }
@@ -233,15 +201,31 @@ async fn certificates_with_a_third_of_life_left_are_renewed_at_the_next_start() 
     let first = read();
 
     let later = setting.again(FakeDriver::good()).with_clock(|| SystemTime::now() + 200 * DAY);
-    later.restart(&named("dev"), TIME, &Silent).await.unwrap();
+    later.restart(&named("dev"), OPTIONS, &silent()).await.unwrap();
     assert_eq!(read(), first);
     let later = setting.again(FakeDriver::good()).with_clock(|| SystemTime::now() + 300 * DAY);
-    later.restart(&named("dev"), TIME, &Silent).await.unwrap();
+    later.restart(&named("dev"), OPTIONS, &silent()).await.unwrap();
     assert_ne!(read(), first);
+}
 
-    let expired = setting.again(FakeDriver::good()).with_clock(|| SystemTime::now() + 900 * DAY);
-    let error = expired.connect(&named("dev")).await.unwrap_err();
-    assert!(matches!(error, Error::ClientCertificate { .. }), "{error}");
+#[tokio::test]
+async fn certificates_of_a_running_machine_are_renewed_when_somebody_connects() {
+    let setting = Setting::with_dev().await;
+    let first = setting.read("dev", "cert.pem");
+    let dev = named("dev");
+    let at = |clock: fn() -> SystemTime| setting.again(FakeDriver::good()).with_clock(clock);
+
+    // Nobody waits for another command as long as what there is can be used.
+    let lock = setting.machines.store().lock("dev").unwrap();
+    let due: fn() -> SystemTime = || SystemTime::now() + 300 * DAY;
+    at(due).connect(&dev).await.unwrap();
+    assert_eq!(setting.read("dev", "cert.pem"), first);
+    let error = at(|| SystemTime::now() + 900 * DAY).connect(&dev).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Busy);
+    drop(lock);
+
+    at(due).connect(&dev).await.unwrap();
+    assert_ne!(setting.read("dev", "cert.pem"), first);
 }
 
 #[tokio::test]
@@ -250,19 +234,19 @@ async fn certificates_of_a_lost_authority_are_made_anew() {
     setting.create("dev").await.unwrap();
     let store = setting.directory.path().join("store");
     std::fs::remove_file(store.join("certs/ca-key.pem")).unwrap();
-    setting.machines.restart(&named("dev"), TIME, &Silent).await.unwrap();
+    setting.machines.restart(&named("dev"), OPTIONS, &silent()).await.unwrap();
     setting.machines.connect(&named("dev")).await.unwrap();
     let read = |path: &str| std::fs::read_to_string(store.join(path)).unwrap();
-    assert_eq!(read("certs/ca.pem"), read("machines/dev/ca.pem"));
+    assert!(read("machines/dev/ca.pem").starts_with(&read("certs/ca.pem")));
 }
 
 #[tokio::test]
 async fn a_machine_that_cannot_be_ended_is_removed_by_force_only() {
-    let setting = Setting::new(FakeDriver::unstoppable());
+    let setting = Setting::new(FakeDriver::failing("kill"));
     setting.create("dev").await.unwrap();
-    let kept = setting.machines.remove(&named("dev"), Force::No, &Silent).await;
+    let kept = setting.machines.remove(&named("dev"), Force::No, &silent()).await;
     assert!(kept.is_err() && setting.machines.exists(&named("dev")));
-    setting.machines.remove(&named("dev"), Force::Yes, &Silent).await.unwrap();
+    setting.machines.remove(&named("dev"), Force::Yes, &silent()).await.unwrap();
     assert_eq!(setting.left(), [""; 0]);
 }
 
@@ -270,13 +254,13 @@ async fn a_machine_that_cannot_be_ended_is_removed_by_force_only() {
 async fn unknown_machines_are_not_found_by_anything() {
     let setting = Setting::new(FakeDriver::good());
     let (machines, name) = (&setting.machines, named("nope"));
-    assert_eq!(machines.start(&name, TIME, &Silent).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(machines.start(&name, OPTIONS, &silent()).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(machines.stop(&name).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(machines.kill(&name).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(machines.status(&name).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(machines.connect(&name).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(machines.ssh(&name).await.unwrap_err().kind(), Kind::NotFound);
-    let error = machines.remove(&name, Force::Yes, &Silent).await.unwrap_err();
+    let error = machines.remove(&name, Force::Yes, &silent()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
     assert_eq!(setting.left(), [""; 0]);
 }
@@ -291,6 +275,6 @@ async fn a_broken_record_hides_no_other_machine_and_can_be_removed() {
     let listed = setting.machines.list(TIME).await.unwrap();
     let states: Vec<_> = listed.iter().map(|line| (line.name.as_str(), line.state)).collect();
     assert_eq!(states, [("bad", State::Error), ("good", State::Running)]);
-    setting.machines.remove(&named("bad"), Force::No, &Silent).await.unwrap();
+    setting.machines.remove(&named("bad"), Force::No, &silent()).await.unwrap();
     assert_eq!(setting.machines.names().unwrap(), [named("good")]);
 }

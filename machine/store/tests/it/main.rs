@@ -19,7 +19,9 @@ fn record(ports: Ports) -> MachineRecord {
         acceleration: "auto".into(),
         ports,
         tls_names: Vec::new(),
-        engine_labels: Vec::new(),
+        url: None,
+        engine: machine_store::EngineRecord::default(),
+        swarm: None,
     }
 }
 
