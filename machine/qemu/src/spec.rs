@@ -27,6 +27,8 @@ pub struct VmSpec {
     /// The descriptor number of QMP's listening socket.
     pub qmp_descriptor: i32,
     pub features: Features,
+    /// It does not boot, but goes on from what [`crate::qmp::Qmp::load`] gives it.
+    pub incoming: bool,
 }
 
 /// A TCP port that is forwarded from QEMU's first moment on.

@@ -85,6 +85,15 @@ pub(crate) fn plan(
     }
 }
 
+/// Whether an accelerator is there at all; whether it works shows only when it is tried.
+pub(crate) fn is_present(accelerator: Accelerator, system: System) -> bool {
+    match accelerator {
+        Accelerator::Tcg => true,
+        Accelerator::Kvm => system == System::Linux(KvmDevice::Opens),
+        Accelerator::Hvf => system == System::MacOs,
+    }
+}
+
 fn automatic(best: Accelerator, is_known_unusable: impl Fn(Accelerator) -> bool) -> Plan {
     let mut candidates = vec![best, Accelerator::Tcg];
     if is_known_unusable(best) {

@@ -1,6 +1,12 @@
-//! Notices that the host slept or that its clock was set: then the guest's clock is wrong.
+//! The guest's clock: when it is wrong, and how it is set.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use machine_qemu::agent::Agent;
+
+use crate::journal::note;
+use crate::vm::Vm;
 
 /// How far the host's two clocks may part before it counts as a jump.
 const JUMP: Duration = Duration::from_millis(500);
@@ -8,6 +14,50 @@ const JUMP: Duration = Duration::from_millis(500);
 /// How wrong the guest's clock may be. It begins wrong by up to a second, which is as fine as the
 /// real-time clock tells it.
 const TOLERANCE: Duration = Duration::from_millis(20);
+
+/// How long the guest's agent may take.
+const AGENT_BOUND: Duration = Duration::from_secs(1);
+/// A guest that has just woken up has other things to do too.
+const ATTEMPTS: usize = 3;
+
+/// Why the guest's clock may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Because {
+    Started,
+    /// It certainly is.
+    Jumped,
+    MayHaveDrifted,
+}
+
+/// Gives the guest the host's time, without keeping the caller from its work. An agent that is not
+/// there is no trouble: the next one will be.
+pub(crate) fn correct(vm: Arc<Vm>, because: Because) {
+    tokio::spawn(async move {
+        if because == Because::Jumped || is_wrong(&vm).await {
+            set(&mut *vm.agent.lock().await, because).await;
+        }
+    });
+}
+
+async fn is_wrong(vm: &Vm) -> bool {
+    let mut agent = vm.agent.lock().await;
+    let asked = SystemTime::now();
+    let Ok(guest) = agent.time(AGENT_BOUND).await else { return false };
+    let guest = UNIX_EPOCH + Duration::from_nanos(u64::try_from(guest).unwrap_or(0));
+    is_off(guest, asked, SystemTime::now())
+}
+
+/// Sets the guest's clock to the host's time.
+pub(crate) async fn set(agent: &mut Agent, because: Because) {
+    for _ in 0..ATTEMPTS {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let nanoseconds = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        match agent.set_time(nanoseconds, AGENT_BOUND).await {
+            Ok(()) => return note(format_args!("the guest's clock was set ({because:?})")),
+            Err(error) => note(format_args!("the guest's clock was not set: {error}")),
+        }
+    }
+}
 
 /// Compares the wall clock with one that stands still while the host sleeps.
 #[derive(Debug)]
@@ -30,7 +80,7 @@ impl JumpWatch {
 }
 
 /// Whether the guest's time, as it was when the host's was `asked` and `answered`, is wrong.
-pub(crate) fn is_off(guest: SystemTime, asked: SystemTime, answered: SystemTime) -> bool {
+fn is_off(guest: SystemTime, asked: SystemTime, answered: SystemTime) -> bool {
     guest + TOLERANCE < asked || answered + TOLERANCE < guest
 }
 

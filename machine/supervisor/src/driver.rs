@@ -12,18 +12,23 @@ use async_trait::async_trait;
 use machine_lifecycle::driver::{
     Driver, DriverError, MachineFiles, Observed, Progress, Started, Stop, VmSpec,
 };
+use machine_qemu::qmp::Qmp;
 use machine_store::Lock;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::ending;
-use crate::files::{self, LOCK, SUPERVISOR_LOG, SUPERVISOR_SOCKET};
-use crate::protocol::{self, Reply, Report, Request, system};
+use crate::files::{LOCK, QMP_SOCKET, SUPERVISOR_LOG, SUPERVISOR_SOCKET};
+use crate::protocol::{self, Order, Reply, Report, Request, system};
 use crate::requests::observed;
 use crate::vm::{self, Record, Vm};
 
-/// The bound of [`Driver::observe`], with room for the caller.
-const OBSERVE_BOUND: Duration = Duration::from_millis(800);
+/// The bound of [`Driver::observe`]: one machine that hangs must not hold up a list of many.
+const OBSERVE_BOUND: Duration = Duration::from_millis(200);
+/// How long a supervisor may take to answer someone who relies on it.
+const ANSWER_BOUND: Duration = Duration::from_millis(1000);
+/// A supervisor that works says so every second.
+const PULSE_BOUND: Duration = Duration::from_secs(15);
 /// How much longer than it may take a start is waited for.
 const MARGIN: Duration = Duration::from_secs(20);
 /// What ending a VM takes at most after the guest's own time is over.
@@ -71,14 +76,7 @@ impl Driver for QemuDriver {
         };
         // A supervisor that does not read has ended, and its end is looked at below.
         input.write_all(&spec).await.ok();
-        let bounded = tokio::time::timeout(vm.timeout + MARGIN, follow(output, progress));
-        let outcome = bounded.await.unwrap_or_else(|_| {
-            Err(Some(DriverError::Timeout {
-                phase: "starting the machine".to_owned(),
-                seconds: vm.timeout.as_secs(),
-                console: crate::console::last_lines(directory),
-            }))
-        });
+        let outcome = follow(output, vm, progress).await;
         // Closed only now: its end before the result tells the supervisor to give up.
         drop(input);
         match outcome {
@@ -102,7 +100,7 @@ impl Driver for QemuDriver {
     async fn stop(&self, machine: &MachineFiles, how: Stop) -> Result<bool, DriverError> {
         let directory = &machine.directory;
         // A supervisor that hangs must not cost the time a guest may take.
-        let answers = tokio::time::timeout(OBSERVE_BOUND, ask(directory, &Request::Observe)).await;
+        let answers = tokio::time::timeout(ANSWER_BOUND, ask(directory, &Request::Observe)).await;
         if !matches!(answers, Ok(Ok(_))) {
             return stop_directly(machine, how).await;
         }
@@ -113,10 +111,10 @@ impl Driver for QemuDriver {
         let request = Request::Stop { how };
         let asked = tokio::time::timeout(grace + END_BOUND, ask(directory, &request)).await;
         match asked {
-            Ok(Ok(Reply::Stopped)) => Ok(true),
+            Ok(Ok(Reply::Done)) => Ok(true),
             Ok(Ok(Reply::Failed { error })) => Err(error.into()),
             // It died, or began to hang: then it is done without it.
-            Ok(Ok(Reply::Observed { .. }) | Err(_)) | Err(_) => stop_directly(machine, how).await,
+            Ok(Ok(_) | Err(_)) | Err(_) => stop_directly(machine, how).await,
         }
     }
 
@@ -126,24 +124,86 @@ impl Driver for QemuDriver {
         Ok(match answer {
             Ok(Ok(Reply::Observed { observed })) => observed,
             Ok(Ok(_)) | Err(_) => Observed::Unresponsive,
-            Ok(Err(_)) => match Record::of_a_living_vm(directory) {
-                None => Observed::Stopped,
-                Some(record) if !record.proved => Observed::Unresponsive,
-                Some(record) => {
-                    let looked = tokio::time::timeout(OBSERVE_BOUND, look(directory, record));
-                    looked.await.unwrap_or(Observed::Unresponsive)
-                }
-            },
+            Ok(Err(_)) => {
+                let looked = tokio::time::timeout(OBSERVE_BOUND, look(directory));
+                looked.await.unwrap_or(Observed::Unresponsive)
+            }
         })
     }
+
+    async fn is_supervised(&self, machine: &MachineFiles) -> Result<bool, DriverError> {
+        let asked = ask(&machine.directory, &Request::Observe);
+        Ok(matches!(tokio::time::timeout(ANSWER_BOUND, asked).await, Ok(Ok(_))))
+    }
+
+    async fn pause(&self, machine: &MachineFiles) -> Result<(), DriverError> {
+        order(machine, Order::Pause).await
+    }
+
+    async fn unpause(&self, machine: &MachineFiles) -> Result<(), DriverError> {
+        order(machine, Order::Unpause).await
+    }
+
+    async fn suspend(&self, machine: &MachineFiles, state: &Path) -> Result<(), DriverError> {
+        order(machine, Order::Suspend { state: absolute_path(state)? }).await
+    }
+
+    async fn snapshot(
+        &self,
+        machine: &MachineFiles,
+        state: Option<&Path>,
+        disk: &Path,
+    ) -> Result<(), DriverError> {
+        let state = state.map(absolute_path).transpose()?;
+        order(machine, Order::Snapshot { state, disk: absolute_path(disk)? }).await
+    }
+
+    async fn grow_disk(&self, machine: &MachineFiles, size_mib: u64) -> Result<(), DriverError> {
+        order(machine, Order::GrowDisk { size_mib }).await
+    }
+
+    async fn load_identity(
+        &self,
+        machine: &MachineFiles,
+        identity: &boot::TlsIdentity,
+    ) -> Result<(), DriverError> {
+        order(machine, Order::LoadIdentity { tls: identity.clone() }).await
+    }
+}
+
+/// Lets the supervisor do something.
+async fn order(machine: &MachineFiles, order: Order) -> Result<(), DriverError> {
+    let unsupervised = |_| DriverError::Unsupervised { name: machine.name.clone() };
+    let mut stream = vm::connect(&machine.directory, SUPERVISOR_SOCKET).map_err(unsupervised)?;
+    let request = protocol::line(&Request::Order { order });
+    let request = request.map_err(system("cannot say what to do"))?;
+    stream.write_all(&request).await.map_err(unsupervised)?;
+    let mut stream = BufReader::new(stream);
+    loop {
+        let said = tokio::time::timeout(PULSE_BOUND, protocol::receive(&mut stream)).await;
+        let failed = |text: &str| Err(DriverError::Failed(text.to_owned()));
+        match said {
+            Ok(Ok(Some(Reply::Working))) => {}
+            Ok(Ok(Some(Reply::Done))) => return Ok(()),
+            Ok(Ok(Some(Reply::Failed { error }))) => return Err(error.into()),
+            Ok(Ok(Some(Reply::Observed { .. }))) => {
+                return failed("the supervisor was not understood");
+            }
+            Ok(Ok(None) | Err(_)) => return failed("the supervisor ended before it was done"),
+            Err(_) => return failed("the supervisor does not answer"),
+        }
+    }
+}
+
+fn absolute_path(path: &Path) -> Result<PathBuf, DriverError> {
+    std::path::absolute(path).map_err(system(format!("cannot find {}", path.display())))
 }
 
 /// The supervisor works in another directory than its command.
 fn absolute(vm: &VmSpec) -> Result<VmSpec, DriverError> {
-    let path = |path: &PathBuf| {
-        std::path::absolute(path).map_err(system(format!("cannot find {}", path.display())))
-    };
+    let path = |path: &PathBuf| absolute_path(path);
     Ok(VmSpec {
+        resume_from: vm.resume_from.as_ref().map(path).transpose()?,
         disk: path(&vm.disk)?,
         kernel: path(&vm.kernel)?,
         initramfs: path(&vm.initramfs)?,
@@ -173,11 +233,21 @@ fn log(directory: &Path) -> io::Result<File> {
 /// Passes on what the supervisor reports. `Err(None)` means that it said no last word.
 async fn follow(
     output: ChildStdout,
+    vm: &VmSpec,
     progress: &dyn Progress,
 ) -> Result<Started, Option<DriverError>> {
     let mut output = BufReader::new(output);
     loop {
-        match protocol::receive(&mut output).await {
+        // Each phase begins with a step.
+        let said = tokio::time::timeout(vm.timeout + MARGIN, protocol::receive(&mut output));
+        let Ok(said) = said.await else {
+            return Err(Some(DriverError::Timeout {
+                phase: "starting the machine".to_owned(),
+                seconds: vm.timeout.as_secs(),
+                console: crate::console::last_lines(&vm.machine.directory),
+            }));
+        };
+        match said {
             Ok(Some(Report::Step { text })) => progress.step(&text),
             Ok(Some(Report::Warning { text })) => progress.warning(&text),
             Ok(Some(Report::Started { started })) => return Ok(started),
@@ -199,14 +269,26 @@ async fn ask(directory: &Path, request: &Request) -> io::Result<Reply> {
 }
 
 /// What a machine without a supervisor does.
-async fn look(directory: &Path, record: Record) -> Observed {
-    let Ok((vm, _sources)) = vm::adopt(directory, record).await else {
-        return Observed::Unresponsive;
+async fn look(directory: &Path) -> Observed {
+    let Some(record) = Record::of_a_living_vm(directory) else {
+        // A QEMU that was not written down cannot be used, only ended.
+        return match vm::stray(directory) {
+            Some(_) => Observed::Unresponsive,
+            None => Observed::Stopped,
+        };
     };
-    match vm.qmp.status().await {
-        Ok(status) => observed(status, Observed::Unresponsive),
-        Err(_) => Observed::Unresponsive,
+    if record.is_saved() {
+        // What is left of it would only be ended.
+        return Observed::Stopped;
     }
+    if !record.proved {
+        return Observed::Unresponsive;
+    }
+    let asked = async {
+        let (qmp, _events) = Qmp::open(vm::connect(directory, QMP_SOCKET).ok()?).await.ok()?;
+        qmp.status().await.ok()
+    };
+    asked.await.map_or(Observed::Unresponsive, |status| observed(status, Observed::Unresponsive))
 }
 
 /// Ends a machine whose supervisor is gone or does not answer.
@@ -215,9 +297,13 @@ async fn stop_directly(machine: &MachineFiles, how: Stop) -> Result<bool, Driver
     let Some(record) = Record::of_a_living_vm(directory) else {
         return match Lock::try_exclusive(&directory.join(LOCK)) {
             Ok(_lock) => {
-                files::sweep(directory);
-                std::fs::remove_file(directory.join(SUPERVISOR_SOCKET)).ok();
-                Ok(false)
+                let stray = vm::stray(directory);
+                let ran = stray.is_some();
+                if let Some(stream) = stray {
+                    vm::end_stray(stream).await?;
+                }
+                remove_traces(directory);
+                Ok(ran)
             }
             // A supervisor is about to start the machine.
             Err(machine_store::Error::Locked { .. }) => {
@@ -228,20 +314,26 @@ async fn stop_directly(machine: &MachineFiles, how: Stop) -> Result<bool, Driver
         };
     };
     let process = record.qemu.clone();
+    // A machine that is saved would go on, and change its disk, if it were asked to shut down.
+    let how = if record.is_saved() { Stop::Kill } else { how };
     match adopted(directory, record).await {
         Some(vm) => ending::end(vm, how).await?,
         None => ending::kill(&process).await?,
     }
     // A supervisor that hangs keeps its lock and removes this itself, should it come back.
     if let Ok(_lock) = Lock::try_exclusive(&directory.join(LOCK)) {
-        files::sweep(directory);
-        std::fs::remove_file(directory.join(SUPERVISOR_SOCKET)).ok();
+        remove_traces(directory);
     }
     Ok(true)
 }
 
+fn remove_traces(directory: &Path) {
+    vm::sweep(directory);
+    std::fs::remove_file(directory.join(SUPERVISOR_SOCKET)).ok();
+}
+
 async fn adopted(directory: &Path, record: Record) -> Option<Arc<Vm>> {
-    let adopted = tokio::time::timeout(Duration::from_secs(2), vm::adopt(directory, record)).await;
-    let (vm, _sources) = adopted.ok()?.ok()?;
+    let reached = tokio::time::timeout(Duration::from_secs(2), vm::reach(directory)).await;
+    let (vm, _sources) = vm::adopt(directory, record, reached.ok()?.ok()?).ok()?;
     Some(vm)
 }

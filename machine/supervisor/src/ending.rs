@@ -58,12 +58,15 @@ pub(crate) async fn kill(process: &ProcessIdentity) -> Result<(), DriverError> {
 
 /// Asks the guest to shut down: its agent, or, if that is not there, by the power button.
 async fn ask(vm: &Vm) -> Result<(), machine_qemu::qmp::QmpError> {
-    if matches!(vm.qmp.status().await?, RunState::paused | RunState::io_error) {
+    if matches!(
+        vm.qmp.status().await?,
+        RunState::paused | RunState::io_error | RunState::postmigrate
+    ) {
         // Who stands still cannot shut down.
         vm.qmp.resume().await?;
     }
     vm.qmp.set_reboot(Reboot::Ends).await?;
-    let how = match vm.record.machine {
+    let how = match vm.record.hardware.machine {
         MachineType::Q35 | MachineType::Virt => Shutdown::PowerDown,
         MachineType::Microvm => Shutdown::Restart,
     };

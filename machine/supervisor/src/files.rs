@@ -4,7 +4,8 @@
 //! socket's path may have no more than about a hundred bytes.
 
 use std::io;
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 /// Held by the supervisor as long as it lives.
@@ -16,13 +17,21 @@ pub(crate) const VM_RECORD: &str = "./vm.json";
 pub(crate) const QMP_SOCKET: &str = "./qmp.sock";
 pub(crate) const CONTROL_SOCKET: &str = "./control.sock";
 pub(crate) const AGENT_SOCKET: &str = "./agent.sock";
+/// The API as a plain socket, for tools that look for one.
+pub(crate) const DOCKER_SOCKET: &str = "./docker.sock";
+/// Through which QEMU's memory comes and goes while it is saved or loaded.
+pub(crate) const STATE_SOCKET: &str = "./state.sock";
 pub(crate) const CONSOLE_LOG: &str = "./console.log";
 pub(crate) const EARLIER_CONSOLE_LOG: &str = "./console.log.1";
 /// QEMU's own complaints.
 pub(crate) const QEMU_LOG: &str = "./qemu.log";
 
 /// What must not be left when nothing runs.
-pub(crate) const OF_A_RUNNING_VM: [&str; 4] = [VM_RECORD, QMP_SOCKET, CONTROL_SOCKET, AGENT_SOCKET];
+const OF_A_RUNNING_VM: [&str; 6] =
+    [VM_RECORD, QMP_SOCKET, CONTROL_SOCKET, AGENT_SOCKET, DOCKER_SOCKET, STATE_SOCKET];
+
+/// How the names of files begin that are not complete yet, or not valid any more.
+pub(crate) const PARTIAL: &str = ".saving-";
 
 /// Removes what a VM that is gone has left.
 pub(crate) fn sweep(directory: &Path) {
@@ -30,6 +39,28 @@ pub(crate) fn sweep(directory: &Path) {
         // Most often it is not there.
         std::fs::remove_file(directory.join(name)).ok();
     }
+    sweep_partial(directory);
+}
+
+/// Removes what somebody who was killed has not completed.
+pub(crate) fn sweep_partial(directory: &Path) {
+    for file in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if file.file_name().to_string_lossy().starts_with(PARTIAL) {
+            std::fs::remove_file(file.path()).ok();
+        }
+    }
+}
+
+/// Listens in the working directory, in place of whatever is left there, for this user alone.
+pub(crate) fn listen(name: &str) -> io::Result<tokio::net::UnixListener> {
+    match std::fs::remove_file(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(name)?;
+    std::fs::set_permissions(name, PermissionsExt::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    tokio::net::UnixListener::from_std(listener)
 }
 
 /// The longest socket path that every system takes.
@@ -65,7 +96,7 @@ mod tests {
     #[test]
     fn a_sweep_takes_only_what_belongs_to_a_running_vm() {
         let directory = tempfile::tempdir().unwrap();
-        for name in [VM_RECORD, QMP_SOCKET, "disk.qcow2", CONSOLE_LOG] {
+        for name in [VM_RECORD, DOCKER_SOCKET, ".saving-x", "disk.qcow2", CONSOLE_LOG] {
             std::fs::write(directory.path().join(name), "").unwrap();
         }
         sweep(directory.path());

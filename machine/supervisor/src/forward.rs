@@ -125,14 +125,8 @@ impl Forwards {
     /// Learns from QEMU what an earlier supervisor has forwarded, except the machine's own ports.
     pub(crate) async fn recover(qmp: &Qmp, own: [u16; 2]) -> Result<Self, QmpError> {
         let mut forwards = Self::default();
-        for (transport, host_port, guest_port) in qmp.forwards().await? {
-            let protocol = match transport {
-                Transport::Tcp if own.contains(&host_port) => continue,
-                Transport::Tcp => Protocol::Tcp,
-                Transport::Udp => Protocol::Udp,
-            };
-            let addresses = HashSet::from([String::new()]);
-            forwards.active.insert((protocol, host_port), Active { guest_port, addresses });
+        for forward in published(qmp, own).await? {
+            forwards.note_recovered(&forward);
         }
         Ok(forwards)
     }
@@ -157,6 +151,12 @@ impl Forwards {
         }
     }
 
+    /// By which addresses it was asked for is not known, so any of them ends it.
+    fn note_recovered(&mut self, forward: &Forward) {
+        let active = Active { guest_port: guest_port(forward), addresses: HashSet::new() };
+        self.active.insert((forward.protocol, forward.host_port), active);
+    }
+
     fn note_added(&mut self, forward: &Forward) {
         self.active
             .entry((forward.protocol, forward.host_port))
@@ -167,6 +167,19 @@ impl Forwards {
             .addresses
             .insert(forward.host_ip.clone());
     }
+}
+
+/// What QEMU forwards now, except the machine's own ports.
+pub(crate) async fn published(qmp: &Qmp, own: [u16; 2]) -> Result<Vec<Forward>, QmpError> {
+    let forward = |(transport, host_port, guest_port)| {
+        let protocol = match transport {
+            Transport::Tcp if own.contains(&host_port) => return None,
+            Transport::Tcp => Protocol::Tcp,
+            Transport::Udp => Protocol::Udp,
+        };
+        Some(Forward { protocol, host_ip: String::new(), host_port, guest_port })
+    };
+    Ok(qmp.forwards().await?.into_iter().filter_map(forward).collect())
 }
 
 fn guest_port(forward: &Forward) -> u16 {

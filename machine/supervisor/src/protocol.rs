@@ -1,7 +1,9 @@
 //! What commands and the supervisor say to each other, one JSON object a line.
 
 use std::io;
+use std::path::PathBuf;
 
+use boot::TlsIdentity;
 use machine_lifecycle::driver::{DriverError, Observed, Started};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
@@ -17,22 +19,37 @@ pub(crate) enum Report {
     Failed { error: Failure },
 }
 
-/// To a running supervisor, over its socket; answered by one [`Reply`].
+/// To a running supervisor, over its socket.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Request {
+    /// Answered at once by `Observed`.
     Observe,
-    /// Answered when the VM is gone.
-    Stop {
-        how: machine_lifecycle::driver::Stop,
-    },
+    /// Answered by `Done` when the VM is gone, or by `Failed`.
+    Stop { how: machine_lifecycle::driver::Stop },
+    /// Answered by `Done` or `Failed`, and by `Working` now and then before that. Who hangs up
+    /// takes it back.
+    Order { order: Order },
+}
+
+/// What a running machine shall do.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(crate) enum Order {
+    Pause,
+    Unpause,
+    Suspend { state: PathBuf },
+    Snapshot { state: Option<PathBuf>, disk: PathBuf },
+    GrowDisk { size_mib: u64 },
+    LoadIdentity { tls: TlsIdentity },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Reply {
     Observed { observed: Observed },
-    Stopped,
+    Working,
+    Done,
     Failed { error: Failure },
 }
 
@@ -46,6 +63,8 @@ pub(crate) enum Failure {
     PortTaken { port: u16 },
     NotEnoughMemory { wanted_mib: u64, available_mib: u64 },
     Busy { name: String },
+    Unsupervised { name: String },
+    StateMismatch { reason: String },
     Died { phase: String, reason: String, console: Vec<String> },
     Timeout { phase: String, seconds: u64, console: Vec<String> },
     System { action: String, because: String },
@@ -66,6 +85,8 @@ impl From<DriverError> for Failure {
                 Self::NotEnoughMemory { wanted_mib, available_mib }
             }
             E::Busy { name } => Self::Busy { name },
+            E::Unsupervised { name } => Self::Unsupervised { name },
+            E::StateMismatch { reason } => Self::StateMismatch { reason },
             E::Died { phase, reason, console } => Self::Died { phase, reason, console },
             E::Timeout { phase, seconds, console } => Self::Timeout { phase, seconds, console },
             E::System { action, source } => Self::System { action, because: source.to_string() },
@@ -88,6 +109,8 @@ impl From<Failure> for DriverError {
                 Self::NotEnoughMemory { wanted_mib, available_mib }
             }
             F::Busy { name } => Self::Busy { name },
+            F::Unsupervised { name } => Self::Unsupervised { name },
+            F::StateMismatch { reason } => Self::StateMismatch { reason },
             F::Died { phase, reason, console } => Self::Died { phase, reason, console },
             F::Timeout { phase, seconds, console } => Self::Timeout { phase, seconds, console },
             F::System { action, because } => {

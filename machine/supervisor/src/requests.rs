@@ -2,26 +2,26 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use machine_lifecycle::driver::{DriverError, Observed, Stop};
 use machine_qemu::qmp::RunState;
-use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::files::SUPERVISOR_SOCKET;
 use crate::journal::note;
-use crate::protocol::{self, Reply, Request};
+use crate::protocol::{self, Order, Reply, Request};
 use crate::state::State;
 use crate::vm::Vm;
 
-/// QEMU answers in a millisecond.
-const STATUS_BOUND: Duration = Duration::from_millis(400);
+/// QEMU answers in a millisecond; one that hangs must not hold up a list of machines.
+const STATUS_BOUND: Duration = Duration::from_millis(120);
+/// How often the one who waits is told that it is worth waiting.
+const PULSE: Duration = Duration::from_secs(1);
 /// A command that connects has something to say.
 const REQUEST_BOUND: Duration = Duration::from_secs(2);
 
@@ -30,25 +30,32 @@ const REQUEST_BOUND: Duration = Duration::from_secs(2);
 pub(crate) struct Snapshot {
     pub(crate) state: State,
     pub(crate) vm: Option<Arc<Vm>>,
+    /// It is being saved: QEMU may be slow to answer, and its state means nothing.
+    pub(crate) saving: bool,
 }
 
-/// Somebody wants the VM to end, and waits for it.
-#[derive(Debug)]
-pub(crate) struct StopRequest {
-    pub(crate) how: Stop,
-    pub(crate) done: oneshot::Sender<Result<(), DriverError>>,
-}
-
-pub(crate) fn listen() -> io::Result<UnixListener> {
-    let path = Path::new(SUPERVISOR_SOCKET);
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+impl Snapshot {
+    pub(crate) fn new(state: State, vm: Option<Arc<Vm>>) -> Self {
+        Self { state, vm, saving: false }
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))?;
-    Ok(listener)
 }
+
+/// Somebody wants something of the owner, and waits for it.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    pub(crate) what: What,
+    pub(crate) done: Done,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    /// Done when the VM is gone.
+    Stop(Stop),
+    Order(Order),
+}
+
+/// To the one who waits; it is closed when nobody does any more.
+pub(crate) type Done = oneshot::Sender<Result<(), DriverError>>;
 
 /// The task that answers other commands.
 #[derive(Debug)]
@@ -62,17 +69,17 @@ impl Server {
     pub(crate) fn start(
         listener: UnixListener,
         snapshot: watch::Receiver<Snapshot>,
-        stops: mpsc::Sender<StopRequest>,
+        demands: mpsc::Sender<Demand>,
     ) -> Self {
         let (open, answering) = mpsc::channel(1);
         let accepting = tokio::spawn(async move {
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => {
-                        let (snapshot, stops, open) =
-                            (snapshot.clone(), stops.clone(), open.clone());
+                        let (snapshot, demands, open) =
+                            (snapshot.clone(), demands.clone(), open.clone());
                         tokio::spawn(async move {
-                            if let Err(error) = answer(stream, snapshot, stops).await {
+                            if let Err(error) = answer(stream, snapshot, demands).await {
                                 note(format_args!("a request was not answered: {error}"));
                             }
                             drop(open);
@@ -99,7 +106,7 @@ impl Server {
 async fn answer(
     mut stream: UnixStream,
     snapshot: watch::Receiver<Snapshot>,
-    stops: mpsc::Sender<StopRequest>,
+    demands: mpsc::Sender<Demand>,
 ) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut read = BufReader::new(read);
@@ -107,22 +114,55 @@ async fn answer(
     let Some(request) = tokio::time::timeout(REQUEST_BOUND, request).await?? else {
         return Ok(());
     };
+    let (done, result) = oneshot::channel();
     let reply = match request {
         Request::Observe => {
             let current = snapshot.borrow().clone();
             Reply::Observed { observed: observe(current).await }
         }
         Request::Stop { how } => {
-            let (done, ended) = oneshot::channel();
-            stops.send(StopRequest { how, done }).await.ok();
-            match ended.await {
-                Ok(Err(error)) => Reply::Failed { error: error.into() },
-                // An owner that is gone has no VM any more.
-                Ok(Ok(())) | Err(_) => Reply::Stopped,
+            demands.send(Demand { what: What::Stop(how), done }).await.ok();
+            // An owner that is gone has no VM any more.
+            reply(result.await.unwrap_or(Ok(())))
+        }
+        Request::Order { order } => {
+            demands.send(Demand { what: What::Order(order), done }).await.ok();
+            match while_somebody_waits(&mut read, &mut write, result).await? {
+                Some(result) => reply(result),
+                None => return Ok(()),
             }
         }
     };
     write.write_all(&protocol::line(&reply)?).await
+}
+
+fn reply(result: Result<(), DriverError>) -> Reply {
+    match result {
+        Ok(()) => Reply::Done,
+        Err(error) => Reply::Failed { error: error.into() },
+    }
+}
+
+/// The result; `None` if the one who asked has gone away, which the owner learns by its drop.
+async fn while_somebody_waits(
+    read: &mut (impl AsyncRead + Unpin),
+    write: &mut (impl AsyncWrite + Unpin),
+    mut result: oneshot::Receiver<Result<(), DriverError>>,
+) -> io::Result<Option<Result<(), DriverError>>> {
+    let mut pulse = tokio::time::interval_at(Instant::now() + PULSE, PULSE);
+    let mut byte = [0];
+    loop {
+        tokio::select! {
+            result = &mut result => {
+                let gone = DriverError::Failed("the machine has ended".to_owned());
+                return Ok(Some(result.unwrap_or(Err(gone))));
+            }
+            _ = pulse.tick() => write.write_all(&protocol::line(&Reply::Working)?).await?,
+            more = read.read(&mut byte) => if more? == 0 {
+                return Ok(None);
+            }
+        }
+    }
 }
 
 /// What the owner knows, unless QEMU itself knows better or does not answer.
@@ -131,6 +171,9 @@ async fn observe(snapshot: Snapshot) -> Observed {
     let (Some(vm), Observed::Running | Observed::Paused) = (snapshot.vm, known) else {
         return known;
     };
+    if snapshot.saving {
+        return Observed::Paused;
+    }
     match tokio::time::timeout(STATUS_BOUND, vm.qmp.status()).await {
         Ok(Ok(status)) => observed(status, known),
         Ok(Err(_)) | Err(_) => Observed::Unresponsive,
@@ -141,7 +184,13 @@ async fn observe(snapshot: Snapshot) -> Observed {
 pub(crate) fn observed(status: RunState, otherwise: Observed) -> Observed {
     match status {
         RunState::running => Observed::Running,
-        RunState::paused | RunState::io_error | RunState::suspended => Observed::Paused,
+        RunState::paused
+        | RunState::io_error
+        | RunState::suspended
+        | RunState::finish_migrate
+        | RunState::postmigrate
+        | RunState::save_vm => Observed::Paused,
+        RunState::prelaunch | RunState::inmigrate => Observed::Starting,
         RunState::internal_error | RunState::guest_panicked => Observed::Unresponsive,
         RunState::shutdown => Observed::Stopping,
         _ => otherwise,

@@ -11,11 +11,11 @@ use machine_qemu::spec::{Accelerator, Architecture};
 use tokio::sync::watch;
 
 use crate::acceleration::{System, plan, title};
-use crate::boot_attempt::{Attempt, Booted, Launched, Setback};
+use crate::attempt::{Attempt, Booted, Launched, Setback};
+use crate::client::Client;
 use crate::console;
 use crate::forward::bind;
 use crate::host_facts::{HostFacts, circumstances};
-use crate::ping::{Identity, PingError};
 use crate::protocol::Report;
 use crate::protocol::system;
 use crate::requests::Snapshot;
@@ -24,21 +24,31 @@ use crate::state::State;
 /// Tells the command that waits.
 pub(crate) type Tell<'a> = &'a (dyn Fn(&Report) + Sync);
 
-/// Boots the machine. Whatever comes of it, the caller ends what is in `launched`.
+/// Boots the machine, or lets it go on from a saved state. Whatever comes of it, the caller ends
+/// what is in `launched`. Each phase has the time that `spec` gives.
 pub(crate) async fn start(
     spec: &VmSpec,
     tell: Tell<'_>,
     snapshot: &watch::Sender<Snapshot>,
     launched: &Launched,
 ) -> Result<Booted, DriverError> {
-    let bounded = tokio::time::timeout(spec.timeout, boot(spec, tell, snapshot, launched));
-    bounded.await.unwrap_or_else(|_| {
-        Err(DriverError::Timeout {
-            phase: snapshot.borrow().state.phase().to_owned(),
-            seconds: spec.timeout.as_secs(),
-            console: console::last_lines(Path::new(".")),
-        })
-    })
+    let booting = boot(spec, tell, snapshot, launched);
+    tokio::pin!(booting);
+    let mut seen = snapshot.subscribe();
+    loop {
+        let phase = seen.borrow_and_update().state.phase();
+        tokio::select! {
+            outcome = &mut booting => return outcome,
+            Ok(_) = seen.wait_for(|snapshot| snapshot.state.phase() != phase) => {}
+            () = tokio::time::sleep(spec.timeout) => {
+                if !launched.is_committed() {
+                    let console = console::last_lines(Path::new("."));
+                    let seconds = spec.timeout.as_secs();
+                    return Err(DriverError::Timeout { phase: phase.to_owned(), seconds, console });
+                }
+            }
+        }
+    }
 }
 
 async fn boot(
@@ -49,19 +59,20 @@ async fn boot(
 ) -> Result<Booted, DriverError> {
     let mut facts = HostFacts::read(&spec.host_facts);
     let qemu = find_qemu(&mut facts).await?;
+    let client = Client::open(spec).map_err(|error| DriverError::Failed(error.to_string()))?;
+    let attempt = Attempt { spec, qemu: &qemu, client: &client, snapshot, launched, tell };
+    if let Some(state) = &spec.resume_from {
+        check(spec)?;
+        return attempt.resume(state).await;
+    }
     let circumstances = circumstances(&qemu);
     let known = |accelerator| facts.unusable(accelerator, &circumstances).is_some();
     let plan = plan(spec.acceleration, System::of_host(), known)?;
     check(spec)?;
-    let identity = identity(spec)?;
-    let step = |text: &str| tell(&Report::Step { text: text.to_owned() });
     let warn = |text: String| tell(&Report::Warning { text });
     if let Some(warning) = plan.warning {
         warn(warning.to_owned());
     }
-
-    let attempt =
-        Attempt { spec, qemu: &qemu, identity: &identity, snapshot, launched, step: &step };
     let mut failed: Option<(Accelerator, String)> = None;
     let mut candidates = plan.candidates.iter().copied().peekable();
     while let Some(accelerator) = candidates.next() {
@@ -75,7 +86,7 @@ async fn boot(
             }
             Err(Setback::Accelerator(reason)) if candidates.peek().is_some() => {
                 launched.end().await;
-                snapshot.send_replace(Snapshot { state: State::Launching, vm: None });
+                snapshot.send_replace(Snapshot::new(State::Launching, None));
                 let name = title(accelerator);
                 warn(format!(
                     "{name} is present but cannot run a guest here ({reason}); \
@@ -135,9 +146,4 @@ fn check(spec: &VmSpec) -> Result<(), DriverError> {
         std::fs::File::open(file).map_err(system(format!("cannot read {}", file.display())))?;
     }
     Ok(())
-}
-
-pub(crate) fn identity(spec: &VmSpec) -> Result<Identity, DriverError> {
-    Identity::read(&spec.ca_certificate, &spec.client_certificate, &spec.client_key)
-        .map_err(|error: PingError| DriverError::Failed(error.to_string()))
 }

@@ -4,8 +4,9 @@ use machine_lifecycle::driver::Observed;
 
 /// ```text
 ///  Launching ─resumed─► Booting ─ready─► Proving ─answered─► Running ◄─resumed/paused─► Paused
-///                          ▲                                    │
-///                          └──────────────reset─────────────────┤ (Booting ─ready─► Running)
+///      └──loading─► Loading ──resumed─────▲                     │
+///                          ┌────────────────────────────────────┤
+///                          ▼             reset                  │ (Booting ─ready─► Running)
 ///     any ──stop requested──► Stopping ──ended──► Gone          ┘
 /// ```
 /// A guest that restarts is booting until it says that it is ready; its API has been proved once
@@ -17,6 +18,8 @@ pub(crate) enum State {
     Booting {
         proved: bool,
     },
+    /// No vCPU runs; QEMU reads what was saved.
+    Loading,
     /// The guest says that its API listens; it has not answered yet.
     Proving,
     Running,
@@ -29,6 +32,8 @@ pub(crate) enum State {
 /// What can happen to a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Happening {
+    /// A saved state is read instead of booting.
+    Loading,
     /// The vCPUs run (again).
     Resumed,
     /// The vCPUs stand still.
@@ -51,6 +56,8 @@ impl State {
         match (self, happening) {
             (_, H::Ended) | (Self::Gone, _) => Self::Gone,
             (_, H::StopRequested) | (Self::Stopping, _) => Self::Stopping,
+            (Self::Launching, H::Loading) => Self::Loading,
+            (Self::Loading, H::Resumed) => Self::Proving,
             (Self::Launching, H::Resumed) => Self::Booting { proved: false },
             (Self::Booting { proved: false }, H::Ready) => Self::Proving,
             (Self::Booting { proved: true }, H::Ready) => Self::Running,
@@ -67,7 +74,9 @@ impl State {
     #[must_use]
     pub(crate) fn observed(self) -> Observed {
         match self {
-            Self::Launching | Self::Booting { .. } | Self::Proving => Observed::Starting,
+            Self::Launching | Self::Booting { .. } | Self::Loading | Self::Proving => {
+                Observed::Starting
+            }
             Self::Running => Observed::Running,
             Self::Paused => Observed::Paused,
             Self::Stopping => Observed::Stopping,
@@ -81,6 +90,7 @@ impl State {
         match self {
             Self::Launching => "starting QEMU",
             Self::Booting { .. } => "booting the guest",
+            Self::Loading => "reading the saved state",
             Self::Proving => "waiting for the API",
             Self::Running | Self::Paused => "running",
             Self::Stopping | Self::Gone => "stopping",
@@ -103,6 +113,15 @@ mod tests {
         assert_eq!(after(&STARTED[..1]).observed(), Observed::Starting);
         assert_eq!(after(&STARTED[..2]).observed(), Observed::Starting);
         assert_eq!(after(&STARTED).observed(), Observed::Running);
+    }
+
+    #[test]
+    fn a_machine_that_goes_on_from_a_saved_state_runs_once_its_api_has_answered() {
+        let loading = after(&[Happening::Loading]);
+        assert_eq!(loading.observed(), Observed::Starting);
+        let resumed = loading.after(Happening::Resumed);
+        assert_eq!(resumed.observed(), Observed::Starting);
+        assert_eq!(resumed.after(Happening::Answered), State::Running);
     }
 
     #[test]

@@ -6,23 +6,25 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use machine_lifecycle::driver::{DriverError, Started, VmSpec};
+use machine_lifecycle::driver::{DriverError, Started, Stop, VmSpec};
 use machine_store::Lock;
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::unix::pipe;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::acceleration::acceleration;
-use crate::boot_attempt::{Booted, Launched};
-use crate::files::{self, LOCK, SUPERVISOR_SOCKET};
-use crate::forward::Forwards;
+use crate::adopt::boot_or_adopt;
+use crate::attempt::Launched;
+use crate::client::Client;
+use crate::docker_socket::DockerSocket;
+use crate::files::{self, DOCKER_SOCKET, LOCK, SUPERVISOR_SOCKET};
 use crate::journal::note;
-use crate::owner::{Owner, Waiting};
+use crate::owner::{Owner, Waiting, told_to_end};
 use crate::protocol::{self, Report, system};
-use crate::requests::{self, Server, Snapshot, StopRequest};
-use crate::start::{identity, start};
+use crate::requests::{Demand, Done, Server, Snapshot, What};
 use crate::state::State;
-use crate::vm::{self, Record};
+use crate::vm;
 
 /// The body of the hidden command that [`crate::QemuDriver`] runs: reads a [`VmSpec`] from standard
 /// input, reports on standard output, and returns when the machine has ended.
@@ -75,96 +77,87 @@ async fn boot_and_serve() -> Result<(), DriverError> {
         .ok_or_else(|| DriverError::Failed("was not told what to start".to_owned()))?;
 
     let lock = lock(&spec)?;
-    let (snapshot, observed) = watch::channel(Snapshot { state: State::Launching, vm: None });
-    let (stops_sender, mut stops) = mpsc::channel(16);
-    let listener = requests::listen().map_err(system("cannot listen for commands"))?;
-    let server = Server::start(listener, observed, stops_sender);
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let (snapshot, observed) = watch::channel(Snapshot::new(State::Launching, None));
+    let (sender, mut demands) = mpsc::channel(16);
+    let listener =
+        files::listen(SUPERVISOR_SOCKET).map_err(system("cannot listen for commands"))?;
+    let server = Server::start(listener, observed, sender);
 
     let launched = Launched::default();
-    let mut aborted_by = None;
-    let outcome = tokio::select! {
-        outcome = boot_or_adopt(&spec, &snapshot, &launched) => outcome,
-        () = closed(&mut input) => {
-            Err(DriverError::Failed("the command that waited for the start ended".to_owned()))
-        }
-        Some(request) = stops.recv() => {
-            aborted_by = Some(request);
-            Err(DriverError::Failed("the machine was stopped while it started".to_owned()))
+    let mut stop = None;
+    let outcome = {
+        let booting = boot_or_adopt(&spec, &report, &snapshot, &launched);
+        tokio::pin!(booting);
+        let given_up = tokio::select! {
+            outcome = &mut booting => Err(outcome),
+            () = closed(&mut input) => Ok("the command that waited for the start ended"),
+            () = told_to_end(&mut terminate) => Ok("its supervisor was told to end"),
+            asked = stop_asked(&mut demands) => {
+                stop = Some(asked);
+                Ok("the machine was stopped while it started")
+            }
+        };
+        match given_up {
+            Err(outcome) => outcome,
+            // There is nothing any more that it could be started from instead.
+            Ok(_) if launched.is_committed() => booting.await,
+            Ok(reason) => Err(DriverError::Failed(reason.to_owned())),
         }
     };
-    let (booted, forwards) = match outcome {
+    let booted = match outcome {
         Ok(booted) => booted,
         Err(error) => {
             launched.end().await;
             vanish(lock);
-            tell(aborted_by.into_iter().map(|request| request.done).collect(), stops, server).await;
+            tell(stop.into_iter().map(|(_, done)| (done, Ok(()))).collect(), demands, server).await;
             return Err(error);
         }
     };
     launched.keep();
     let started = Started {
-        acceleration: acceleration(booted.vm.record.accelerator),
+        acceleration: acceleration(booted.vm.record.hardware.accelerator),
         timings: booted.timings,
     };
     report(&Report::Started { started });
     detach();
     drop(input);
 
-    let mut owner = Owner { vm: booted.vm, sources: booted.sources, forwards, snapshot, stops };
+    let _docker_socket = docker_socket(&spec);
+    let mut owner = Owner::new(booted.vm, booted.sources, booted.forwards, snapshot, &spec);
+    owner.identity = booted.identity;
+    if let Some((how, done)) = stop {
+        owner.to_end = Some(how);
+        owner.waiting.push((done, Ok(())));
+    }
     for message in booted.early {
         owner.obey(message).await;
     }
-    let (waiting, stops) = owner.serve().await;
+    let waiting = owner.serve(&mut demands, terminate).await;
     vanish(lock);
-    tell(waiting, stops, server).await;
+    tell(waiting, demands, server).await;
     Ok(())
 }
 
-async fn boot_or_adopt(
-    spec: &VmSpec,
-    snapshot: &watch::Sender<Snapshot>,
-    launched: &Launched,
-) -> Result<(Booted, Forwards), DriverError> {
-    let here = Path::new(".");
-    if let Some(record) = Record::of_a_living_vm(here) {
-        if record.proved
-            && let Some(adopted) = adopt(spec, record.clone(), snapshot).await
-        {
-            return Ok(adopted);
-        }
-        note("a QEMU without a supervisor is ended");
-        crate::ending::kill(&record.qemu).await?;
-    }
-    files::sweep(here);
-    let booted = start(spec, &report, snapshot, launched).await?;
-    Ok((booted, Forwards::default()))
+/// Serves the API's plain socket; a machine without one is as good in everything else.
+fn docker_socket(spec: &VmSpec) -> Option<DockerSocket> {
+    let client = Client::open(spec).map_err(|error| error.to_string());
+    let socket = client.and_then(|client| {
+        DockerSocket::start(Arc::new(client)).map_err(|error| error.to_string())
+    });
+    socket.inspect_err(|error| note(format_args!("there is no {DOCKER_SOCKET}: {error}"))).ok()
 }
 
-/// Takes over a machine that is up although its supervisor is gone; if its API answers.
-async fn adopt(
-    spec: &VmSpec,
-    record: Record,
-    snapshot: &watch::Sender<Snapshot>,
-) -> Option<(Booted, Forwards)> {
-    let tried = async {
-        let (vm, sources) = vm::adopt(Path::new("."), record).await.map_err(|e| e.to_string())?;
-        let identity = identity(spec).map_err(|e| e.to_string())?;
-        let asked = tokio::time::timeout(spec.timeout, identity.ping(spec.api_port)).await;
-        asked.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
-        let own = [spec.api_port, spec.ssh_port];
-        let forwards = Forwards::recover(&vm.qmp, own).await.map_err(|e| e.to_string())?;
-        Ok::<_, String>((vm, sources, forwards))
-    };
-    match tried.await {
-        Ok((vm, sources, forwards)) => {
-            note("a machine without a supervisor was taken over");
-            snapshot.send_replace(Snapshot { state: State::Running, vm: Some(Arc::clone(&vm)) });
-            let booted = Booted { vm, sources, early: [].into(), timings: Vec::new() };
-            Some((booted, forwards))
-        }
-        Err(reason) => {
-            note(format_args!("a machine without a supervisor cannot be taken over: {reason}"));
-            None
+/// Waits for somebody who wants the machine to end; all else has to wait until it has started.
+async fn stop_asked(demands: &mut mpsc::Receiver<Demand>) -> (Stop, Done) {
+    loop {
+        match demands.recv().await {
+            Some(Demand { what: What::Stop(how), done }) => return (how, done),
+            Some(Demand { what: What::Order(_), done }) => {
+                let refusal = DriverError::Failed("the machine is starting".to_owned());
+                done.send(Err(refusal)).ok();
+            }
+            None => std::future::pending().await,
         }
     }
 }
@@ -199,17 +192,17 @@ fn detach() {
 
 /// Removes every trace but the logs and gives up the lock.
 fn vanish(lock: Lock) {
-    files::sweep(Path::new("."));
+    vm::sweep(Path::new("."));
     std::fs::remove_file(SUPERVISOR_SOCKET).ok();
     drop(lock);
 }
 
 /// Tells who has waited for the end, and who has just asked for it. It comes last: who hears that
 /// a machine has ended may start it the next moment.
-async fn tell(waiting: Waiting, stops: mpsc::Receiver<StopRequest>, server: Server) {
-    for waiting in waiting {
-        waiting.send(Ok(())).ok();
+async fn tell(waiting: Waiting, demands: mpsc::Receiver<Demand>, server: Server) {
+    for (waiting, result) in waiting {
+        waiting.send(result).ok();
     }
-    drop(stops);
+    drop(demands);
     server.finish().await;
 }

@@ -14,6 +14,10 @@ pub(super) fn base(vm: &VmSpec, list: &mut Arguments) {
     list.option("-rtc", "base=utc");
     // The vCPUs wait until the disk has its size.
     list.flag("-S");
+    if vm.incoming {
+        // From where is said over QMP.
+        list.option("-incoming", "defer");
+    }
     // A panic during boot ends QEMU at once instead of booting for ever; changed over QMP as soon
     // as the guest has been up.
     list.option("-action", "reboot=shutdown,panic=shutdown");

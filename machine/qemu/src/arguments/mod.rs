@@ -44,6 +44,17 @@ pub fn arguments(vm: &VmSpec) -> Vec<String> {
     list.0
 }
 
+/// Those of the arguments that say what the guest finds in its machine. Memory and devices that were
+/// saved fit where these are the same.
+#[must_use]
+pub fn hardware(vm: &VmSpec) -> Vec<String> {
+    let of_hardware = ["-machine", "-accel", "-cpu", "-smp", "-m", "-bios", "-device"];
+    let list = arguments(vm);
+    let pairs = list.iter().zip(list.iter().skip(1));
+    let hardware = pairs.filter(|(switch, _)| of_hardware.contains(&switch.as_str()));
+    hardware.map(|(switch, value)| format!("{switch} {value}")).collect()
+}
+
 #[derive(Default)]
 struct Arguments(Vec<String>);
 

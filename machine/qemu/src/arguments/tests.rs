@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::arguments;
+use super::{arguments, hardware};
 use crate::spec::{
     Accelerator, Architecture, Features, MachineType, PortForward, SerialPort, VmSpec, machine_type,
 };
@@ -36,6 +36,7 @@ fn vm(architecture: Architecture, accelerator: Accelerator) -> VmSpec {
         ],
         qmp_descriptor: 10,
         features: Features { sandbox: true, qboot: true },
+        incoming: false,
     }
 }
 
@@ -90,6 +91,39 @@ fn aarch64_virt_kvm() {
 #[test]
 fn aarch64_virt_emulated() {
     insta::assert_snapshot!(shown(&vm(Architecture::Aarch64, Accelerator::Tcg)));
+}
+
+#[test]
+fn x86_64_q35_emulated_going_on() {
+    let mut vm = vm(Architecture::X86_64, Accelerator::Tcg);
+    vm.incoming = true;
+    insta::assert_snapshot!(shown(&vm));
+}
+
+#[test]
+fn aarch64_virt_on_macos_going_on() {
+    let mut vm = vm(Architecture::Aarch64, Accelerator::Hvf);
+    vm.features = Features::default();
+    vm.incoming = true;
+    insta::assert_snapshot!(shown(&vm));
+}
+
+#[test]
+fn what_goes_on_has_the_hardware_it_was_saved_with() {
+    for accelerator in [Accelerator::Tcg, Accelerator::Kvm] {
+        let booting = vm(Architecture::X86_64, accelerator);
+        let mut going_on = booting.clone();
+        going_on.incoming = true;
+        going_on.name = "another".to_owned();
+        going_on.disk = PathBuf::from("/elsewhere/disk.qcow2");
+        going_on.kernel = PathBuf::from("/elsewhere/vmlinux");
+        going_on.forwards = vec![PortForward { host: 1, guest: 2376 }];
+        going_on.qmp_descriptor = 99;
+        going_on.ports[0].descriptor = 98;
+        assert_eq!(hardware(&booting), hardware(&going_on));
+        going_on.memory_mib += 1;
+        assert_ne!(hardware(&booting), hardware(&going_on));
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::Event;
@@ -47,6 +47,8 @@ pub struct Qmp {
     /// Who waits for which answer; `None` once QEMU has closed the connection.
     pending: Pending,
     next_id: AtomicU64,
+    /// What a migration came to last, in QEMU's words; ends with the connection.
+    migration: watch::Receiver<String>,
     reader: JoinHandle<()>,
 }
 
@@ -69,11 +71,19 @@ impl Qmp {
 
         let pending: Pending = Arc::new(Mutex::new(Some(HashMap::new())));
         let (events, receiver) = mpsc::unbounded_channel();
-        let reader = tokio::spawn(receive(read, pending.clone(), events));
+        let (migrates, migration) = watch::channel(String::new());
+        let reader = tokio::spawn(receive(read, pending.clone(), events, migrates));
         let writer = tokio::sync::Mutex::new(write);
-        let client = Self { writer, pending, next_id: AtomicU64::new(1), reader };
+        let client = Self { writer, pending, next_id: AtomicU64::new(1), migration, reader };
         client.execute(qmp::qmp_capabilities { enable: None }).await?;
         Ok((client, receiver))
+    }
+
+    /// What migrations come to from now on.
+    pub(super) fn migration_states(&self) -> watch::Receiver<String> {
+        let mut states = self.migration.clone();
+        states.mark_unchanged();
+        states
     }
 
     /// Sends a command and waits for its answer.
@@ -133,10 +143,15 @@ async fn receive(
     mut read: BufReader<OwnedReadHalf>,
     pending: Pending,
     events: mpsc::UnboundedSender<Event>,
+    migrates: watch::Sender<String>,
 ) {
     while let Ok(Some(line)) = lines::read_until(&mut read, b'\n').await {
         let Ok(message) = serde_json::from_slice::<Message>(&line) else { continue };
         if let Some(name) = message.event {
+            if name == "MIGRATION" {
+                let state = message.data["status"].as_str().unwrap_or_default();
+                migrates.send_replace(state.to_owned());
+            }
             // Nobody may be interested in events.
             events.send(Event::from_json(&name, &message.data)).ok();
         } else if let Some(id) = message.id {

@@ -3,11 +3,13 @@
 
 mod connection;
 mod event;
+mod migration;
 #[cfg(test)]
 mod tests;
 
 pub use connection::{Qmp, QmpError};
 pub use event::Event;
+pub use migration::Migration;
 pub use qapi::qmp::RunState;
 
 use qapi::qmp;
@@ -34,6 +36,11 @@ impl Qmp {
     /// What the VM does now.
     pub async fn status(&self) -> Result<RunState, QmpError> {
         Ok(self.execute(qmp::query_status {}).await?.status)
+    }
+
+    /// Lets the vCPUs stand still; what the guest has written is in the disk's file then.
+    pub async fn stop(&self) -> Result<(), QmpError> {
+        self.execute(qmp::stop {}).await.map(drop)
     }
 
     /// Lets the vCPUs run.

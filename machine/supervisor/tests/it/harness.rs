@@ -69,7 +69,7 @@ impl Host {
         std::fs::write(self.path("initramfs"), [0; 512]).unwrap();
         std::fs::write(directory.join("boot.json"), "{}").unwrap();
         let disk = directory.join("disk.qcow2");
-        machine_qemu::disk::create(&disk, 16).unwrap();
+        crate::disk::create(&disk, 16);
         certificates(&directory);
         VmSpec {
             machine: MachineFiles { name: "dev".to_owned(), directory: directory.clone() },
@@ -87,6 +87,7 @@ impl Host {
             client_certificate: directory.join("cert.pem"),
             client_key: directory.join("key.pem"),
             host_facts: self.path("host.json"),
+            resume_from: None,
             timeout: Duration::from_secs(30),
         }
     }
@@ -102,7 +103,8 @@ impl Host {
         }
         for file in std::fs::read_dir(directory).unwrap().flatten() {
             let name = file.file_name().into_string().unwrap();
-            assert!(!name.ends_with(".sock") && name != "vm.json", "{name} is left");
+            let of_a_running_vm = name.ends_with(".sock") || name == "vm.json";
+            assert!(!of_a_running_vm && !name.starts_with(".saving"), "{name} is left");
         }
     }
 }
@@ -159,6 +161,15 @@ fn certificates(directory: &Path) {
     }
 }
 
+/// There is nothing to wait on for what other processes do to files.
+async fn eventually(happens: impl Fn() -> bool, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !happens() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// A machine under the fake QEMU.
 pub(crate) struct Running {
     pub(crate) driver: QemuDriver,
@@ -181,7 +192,7 @@ impl Running {
             if [ "$agent" ]; then exec {fake} "$@" >&"$control" 2>&"$agent"; fi
             exec {fake} "$@""#
         ));
-        Self { driver, vm: host.machine(b"") }
+        Self { driver, vm: host.machine(b"a kernel") }
     }
 
     pub(crate) async fn start(host: &Host) -> Self {
@@ -214,11 +225,30 @@ impl Running {
     }
 
     pub(crate) async fn until_heard(&self, beginning: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.heard(beginning).is_empty() {
-            assert!(Instant::now() < deadline, "never heard {beginning}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        self.until_heard_times(beginning, 1).await;
+    }
+
+    pub(crate) async fn until_heard_times(&self, beginning: &str, times: usize) {
+        eventually(|| self.heard(beginning).len() >= times, beginning).await;
+    }
+
+    /// Until this file is in the machine's directory.
+    pub(crate) async fn until_there(&self, name: &str) {
+        eventually(|| self.vm.machine.directory.join(name).exists(), name).await;
+    }
+
+    /// Until there is a file whose name begins so.
+    pub(crate) async fn until_there_is(&self, beginning: &str) {
+        eventually(|| self.has(beginning), beginning).await;
+    }
+
+    pub(crate) async fn until_there_is_no(&self, beginning: &str) {
+        eventually(|| !self.has(beginning), beginning).await;
+    }
+
+    fn has(&self, beginning: &str) -> bool {
+        let mut files = std::fs::read_dir(&self.vm.machine.directory).unwrap().flatten();
+        files.any(|file| file.file_name().to_string_lossy().starts_with(beginning))
     }
 
     pub(crate) fn qemu(&self) -> Pid {
