@@ -36,8 +36,10 @@ pub(crate) async fn version(
 
 async fn ask(connection: &Connection) -> Result<String, EngineError> {
     let connector = tokio_rustls::TlsConnector::from(Arc::new(configuration(connection)?));
-    let name = ServerName::try_from("localhost").map_err(|_| EngineError::Answer)?;
-    let socket = TcpStream::connect((ADDRESS, connection.port)).await?;
+    let host = connection.host.trim_matches(['[', ']']);
+    let name = if host == ADDRESS { "localhost" } else { host };
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| EngineError::Answer)?;
+    let socket = TcpStream::connect((host, connection.port)).await?;
     let mut stream = connector.connect(name, socket).await?;
     // HTTP/1.0, so that the body comes in one piece and the connection is closed after it.
     stream.write_all(b"GET /version HTTP/1.0\r\nHost: localhost\r\n\r\n").await?;

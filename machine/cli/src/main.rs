@@ -11,6 +11,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "supervise") {
         return machine_supervisor::supervise();
     }
+    // Before anything takes time: somebody has pressed TAB.
+    if machine_cli::complete() {
+        return ExitCode::SUCCESS;
+    }
     let ui = Ui::of_process();
     let executable = match std::env::current_exe() {
         Ok(path) => path,

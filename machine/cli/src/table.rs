@@ -4,9 +4,10 @@ const PADDING: usize = 3;
 const LEAST: usize = 5;
 
 /// One line for each row, without blanks at their ends.
-pub(crate) fn render<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [LEAST; N];
-    for row in rows {
+pub(crate) fn render<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows.iter().map(AsRef::as_ref) {
+        widths.resize(widths.len().max(row.len()), LEAST);
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count() + PADDING);
         }
@@ -14,8 +15,8 @@ pub(crate) fn render<const N: usize>(rows: &[[String; N]]) -> String {
     let lines: Vec<String> = rows
         .iter()
         .map(|row| {
-            let line: String =
-                row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            let cells = row.as_ref().iter().zip(&widths);
+            let line: String = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
             line.trim_end().to_owned()
         })
         .collect();

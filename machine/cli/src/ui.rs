@@ -3,12 +3,12 @@
 use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use machine_lifecycle::driver::Progress;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Manner};
 
 type Sink = Arc<Mutex<dyn Write + Send>>;
 
@@ -21,6 +21,11 @@ pub struct Ui {
     bars: Option<MultiProgress>,
     /// Whether there is somebody to ask.
     asks: bool,
+    manner: Manner,
+    /// docker-machine announced on stdout what it was about to do.
+    announces_on_stdout: bool,
+    /// Since when, if what happens is to be told.
+    debugs_since: Option<Instant>,
 }
 
 impl Ui {
@@ -32,12 +37,42 @@ impl Ui {
             err: Arc::new(Mutex::new(std::io::stderr())),
             bars,
             asks: true,
+            manner: Manner::Machine,
+            announces_on_stdout: false,
+            debugs_since: None,
         }
     }
 
     /// Streams that are looked at afterwards.
     pub fn of_sinks(out: Arc<Mutex<dyn Write + Send>>, err: Arc<Mutex<dyn Write + Send>>) -> Self {
-        Self { out, err, bars: None, asks: false }
+        Self {
+            out,
+            err,
+            bars: None,
+            asks: false,
+            manner: Manner::Machine,
+            announces_on_stdout: false,
+            debugs_since: None,
+        }
+    }
+
+    pub(crate) fn in_manner_of(mut self, manner: Manner) -> Self {
+        self.manner = manner;
+        self
+    }
+
+    /// What a command is about to do is told on stdout.
+    pub(crate) fn announcing_on_stdout(mut self) -> Self {
+        self.announces_on_stdout = true;
+        if !std::io::stdout().is_terminal() {
+            self.bars = None;
+        }
+        self
+    }
+
+    pub(crate) fn debugging(mut self) -> Self {
+        self.debugs_since = Some(Instant::now());
+        self
     }
 
     /// What the user asked for.
@@ -60,6 +95,38 @@ impl Ui {
         self.above_bars(|| print(&self.err, &format!("{line}\n")));
     }
 
+    /// What a command is about to do, or has done.
+    pub(crate) fn announce(&self, line: &str) {
+        let sink = if self.announces_on_stdout { &self.out } else { &self.err };
+        self.above_bars(|| print(sink, &format!("{line}\n")));
+    }
+
+    /// For whoever looks for a mistake of this program.
+    pub(crate) fn debug(&self, text: &str) {
+        if let Some(since) = self.debugs_since {
+            let milliseconds = since.elapsed().as_millis();
+            self.note(&format!("DBG {milliseconds:>6} ms | {}", printable(text)));
+        }
+    }
+
+    /// Whether somebody looks at what is printed, at a terminal.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.asks && std::io::stdout().is_terminal()
+    }
+
+    /// Whether nobody reads what is printed any more.
+    pub(crate) fn is_unread(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = std::io::stdout();
+        let mut stdout = [PollFd::new(&stdout, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let [stdout] = match poll(&mut stdout, Some(&at_once)) {
+            Ok(_) => stdout,
+            Err(_) => return false,
+        };
+        stdout.revents().intersects(PollFlags::ERR | PollFlags::HUP)
+    }
+
     /// Asks on stderr; the answer is the first line of stdin, `None` if there is none.
     pub(crate) fn ask(&self, question: &str) -> Option<String> {
         print(&self.err, question);
@@ -76,7 +143,7 @@ impl Ui {
         let text = error.render().to_string();
         if error.use_stderr() {
             print(&self.err, &text);
-            2
+            CommandError::usage("").code_in(self.manner)
         } else {
             print(&self.out, &text);
             0
@@ -84,8 +151,13 @@ impl Ui {
     }
 
     pub(crate) fn failure(&self, error: &CommandError) {
-        let mut text = format!("error: {}\n", error.message);
-        for cause in &error.causes {
+        let (mut text, causes) = match (self.manner, &error.original) {
+            (Manner::Machine, _) => (format!("error: {}\n", error.message), &error.causes[..]),
+            // It is all in there.
+            (Manner::DockerMachine, Some(original)) => (format!("{original}\n"), &[][..]),
+            (Manner::DockerMachine, None) => (format!("{}\n", error.message), &error.causes[..]),
+        };
+        for cause in causes {
             text.push_str(&format!("  because: {cause}\n"));
         }
         if !error.console.is_empty() {
@@ -95,6 +167,10 @@ impl Ui {
             }
         }
         if let Some(hint) = &error.hint {
+            let hint = match self.manner {
+                Manner::Machine => hint.clone(),
+                Manner::DockerMachine => called(hint, "docker-machine"),
+            };
             text.push_str(&format!("  hint: {hint}\n"));
         }
         self.above_bars(|| print(&self.err, &text));
@@ -132,11 +208,25 @@ pub(crate) struct Steps {
     bar: Option<ProgressBar>,
 }
 
+impl Steps {
+    /// A line that stays, without the machine's name before it: it is in it.
+    pub(crate) fn announce(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(line.to_owned()),
+            None => self.ui.announce(line),
+        }
+    }
+}
+
 impl Progress for Steps {
     fn step(&self, text: &str) {
+        self.ui.debug(&format!("({}) {text}", self.machine));
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
-            None => self.ui.note(&format!("({}) {text}", self.machine)),
+            None if self.ui.manner == Manner::DockerMachine => {
+                self.ui.announce(&original(text, &self.machine));
+            }
+            None => self.ui.announce(&format!("({}) {text}", self.machine)),
         }
     }
 
@@ -150,6 +240,26 @@ impl Drop for Steps {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// A hint with the commands in it called as the user calls this program.
+fn called(hint: &str, program: &str) -> String {
+    ["`", ": ", "(", "to "].iter().fold(hint.to_owned(), |hint, before| {
+        hint.replace(&format!("{before}machine "), &format!("{before}{program} "))
+    })
+}
+
+/// A step as docker-machine told it. What was no news of the VM stood there without its name.
+fn original(step: &str, machine: &str) -> String {
+    match step {
+        "starting QEMU" => format!("({machine}) Starting the VM..."),
+        "booting the guest" => {
+            "Waiting for machine to be running, this may take a few minutes...".to_owned()
+        }
+        "waiting for the API" => "Checking connection to Docker...".to_owned(),
+        ours if ours.starts_with(char::is_uppercase) => ours.to_owned(),
+        ours => format!("({machine}) {ours}"),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use machine_lifecycle::State;
+use machine_lifecycle::{Listed, State};
 
 use super::{DONE, Outcome};
 use crate::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Exit};
 
-/// Print which machine is active
+/// Print which machine docker talks to in this shell
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How long to wait for a machine's answer
@@ -19,13 +19,20 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
     let none = || {
         CommandError::failed("No active host found")
-            .hint("choose one in this shell: eval \"$(machine env NAME)\"")
+            .hint(format!("choose one in this shell: eval \"$({} env NAME)\"", context.program()))
     };
     let host = context.variable("DOCKER_HOST").ok_or_else(none)?;
     let machines = context.machines.list(Duration::from_secs(args.timeout)).await?;
-    let active = machines
-        .iter()
-        .find(|machine| machine.state == State::Running && machine.url.as_deref() == Some(host));
-    context.ui.result(&active.ok_or_else(none)?.name);
-    DONE
+    let is_it =
+        |machine: &&Listed| machine.state == State::Running && machine.url.as_deref() == Some(host);
+    if let Some(active) = machines.iter().find(is_it) {
+        context.ui.result(&active.name);
+        return DONE;
+    }
+    // Of one that is silent nobody knows.
+    if machines.iter().any(|machine| machine.state == State::Timeout) {
+        return Err(CommandError::new(Exit::Timeout, "Error getting active host: timeout")
+            .hint("a machine does not answer: `machine ls` shows which; wait longer with -t"));
+    }
+    Err(none())
 }

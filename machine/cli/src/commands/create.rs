@@ -1,72 +1,58 @@
 //! `machine create`: a new machine that runs, or nothing.
 
-use std::time::Duration;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use machine_lifecycle::driver::{Acceleration, Progress as _};
-use machine_lifecycle::{MachineName, MachineSpec};
+use machine_lifecycle::driver::Progress as _;
+use machine_lifecycle::{MachineConfig, MachineName, MachineSpec, StartOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
+pub(crate) use super::machine_flags::MachineFlags;
 use super::{DONE, Outcome, start};
-use crate::Context;
-use crate::error::{CommandError, Exit};
+use crate::error::{CommandError, Exit, Manner};
+use crate::{Context, arguments, clients};
 
-const USUAL_CPUS: u32 = 2;
+/// A longer file is none that a person wrote.
+const FILE_LIMIT: u64 = 64 * 1024;
 
-/// Create a machine
+/// Create a machine and start it
+///
+/// It gets an address, certificates and SSH keys of its own. If anything fails, nothing is left.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  machine create dev                          with 2 CPUs and 1 GB of memory
+  machine create --cpu-count 4 --memory 4GB --disk-size 60GB big
+  machine create --engine-registry-mirror https://mirror.example dev
+  machine create --driver none --url tcp://docker.example:2376 remote
+  eval \"$(machine env dev)\"                    then use docker as usual")]
 pub(crate) struct Args {
-    name: String,
+    /// The machine's name, of letters, digits, dots and dashes
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
 
-    /// What runs the machine; there is only qemu
-    #[arg(short, long, default_value = "qemu")]
-    driver: String,
+    /// A file that says what the machine is like, in YAML; flags win over it (- for stdin)
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
 
-    /// Number of CPUs; -1 for as many as this host has [default: 2, or 1 on a host with one]
-    #[arg(long, alias = "qemu-cpu-count", value_name = "N", allow_negative_numbers = true)]
-    cpu_count: Option<i64>,
-
-    /// Memory in MB
-    #[arg(long, alias = "qemu-memory", value_name = "MB", default_value_t = 1024)]
-    memory: u64,
-
-    /// Most that the disk may grow to, in MB
-    #[arg(long, alias = "qemu-disk-size", value_name = "MB", default_value_t = 20_000)]
-    disk_size: u64,
-
-    /// Who executes the guest: auto, kvm, hvf or tcg
-    #[arg(long, value_name = "KIND", default_value_t = Acceleration::Auto)]
-    accel: Acceleration,
-
-    /// Another name or address for the server's certificate; repeatable
-    #[arg(long, value_name = "NAME")]
-    tls_san: Vec<String>,
-
-    /// A label KEY=VALUE of the engine; repeatable
-    #[arg(long, value_name = "LABEL")]
-    engine_label: Vec<String>,
+    #[command(flatten)]
+    machine: MachineFlags,
 
     #[command(flatten)]
     boot: start::Boot,
+
+    /// Keep what was made when it fails, to look at it; `machine rm` removes it
+    #[arg(long)]
+    keep_failed: bool,
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
-    if args.driver != "qemu" {
-        return Err(CommandError::usage(format!("Driver \"{}\" not found", args.driver))
-            .hint("leave --driver away; qemu is the only one"));
-    }
-    let name: MachineName = args.name.parse()?;
-    let spec = MachineSpec {
-        cpus: cpus(args.cpu_count, context.capacity.cpus),
-        memory_mib: args.memory,
-        disk_size_mib: args.disk_size,
-        acceleration: args.accel,
-        tls_names: args.tls_san.clone(),
-        engine_labels: args.engine_label.clone(),
-    };
+    let (name, spec) = wanted(args, context)?;
+    let options = StartOptions { keep_failed: args.keep_failed, ..args.boot.options() };
     let progress = context.ui.progress(name.as_str());
     let interrupted = interruption()?;
     let created = tokio::select! {
-        created = context.machines.create(&name, &spec, args.boot.timeout(), &progress) => Some(created),
+        created = context.machines.create(&name, &spec, options, &progress) => Some(created),
         () = interrupted => None,
     };
     let Some(created) = created else {
@@ -77,6 +63,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
     let created = created.map_err(CommandError::of_create)?;
     progress.step("Docker is up and running!");
     drop(progress);
+    clients::sync(context);
     if args.boot.timings {
         context.ui.result(&start::timings(&created.started));
     } else {
@@ -89,17 +76,50 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
     DONE
 }
 
-fn cpus(wanted: Option<i64>, host: u32) -> u32 {
-    match wanted {
-        None => USUAL_CPUS.min(host),
-        Some(-1) => host,
-        // What is no sensible number is refused with the other absurd wishes.
-        Some(count) => u32::try_from(count).unwrap_or(if count < 0 { 0 } else { u32::MAX }),
+/// What is to be made: as the flags say, or the file, or as usual.
+fn wanted(args: &Args, context: &Context) -> Result<(MachineName, MachineSpec), CommandError> {
+    let Some(path) = &args.file else {
+        return Ok((name(&args.names, context)?, args.machine.spec(context)?));
+    };
+    let unusable = |cause: &(dyn std::error::Error + 'static)| {
+        CommandError::usage(format!("{} cannot be used", path.display()))
+            .because(cause)
+            .hint("`machine show NAME` prints such a file of a machine that there is")
+    };
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin().take(FILE_LIMIT)).map_err(|e| unusable(&e))?
+    } else {
+        machine_store::atomic::read(path, FILE_LIMIT).map_err(|error| unusable(&error))?
+    };
+    let file = MachineConfig::from_yaml(&text).map_err(|error| unusable(&error))?;
+    let name = match (&file.name, args.names.as_slice()) {
+        (Some(written), []) => written.parse().map_err(CommandError::of_create)?,
+        (_, given) => name(given, context)?,
+    };
+    Ok((name, args.machine.spec_with(&file, context)?))
+}
+
+fn name(names: &[String], context: &Context) -> Result<MachineName, CommandError> {
+    match names {
+        [name] => name.parse().map_err(CommandError::of_create),
+        [] => {
+            if context.manner == Manner::DockerMachine {
+                context.ui.result(&arguments::help(&context.arguments, Some("create")));
+            }
+            Err(CommandError::usage("No machine name specified")
+                .originally("Error: No machine name specified")
+                .hint(format!("for example: {} create dev", context.program())))
+        }
+        [_, extra @ ..] => Err(CommandError::usage(format!(
+            "Invalid command line. Found extra arguments [{}]",
+            extra.join(" ")
+        ))
+        .hint("one machine is created at a time")),
     }
 }
 
 /// Ends when the user or the system wants the command to end.
-fn interruption() -> Result<impl Future<Output = ()>, CommandError> {
+pub(crate) fn interruption() -> Result<impl Future<Output = ()>, CommandError> {
     let listen = |kind| {
         signal(kind)
             .map_err(|error| CommandError::failed("signals cannot be received").because(&error))
@@ -114,24 +134,4 @@ fn interruption() -> Result<impl Future<Output = ()>, CommandError> {
             _ = hangup.recv() => {}
         }
     })
-}
-
-impl start::Boot {
-    fn timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cpus;
-
-    #[test]
-    fn two_cpus_are_usual_and_minus_one_means_all() {
-        assert_eq!(cpus(None, 8), 2);
-        assert_eq!(cpus(None, 1), 1);
-        assert_eq!(cpus(Some(-1), 8), 8);
-        assert_eq!(cpus(Some(4), 8), 4);
-        assert_eq!(cpus(Some(-7), 8), 0);
-    }
 }

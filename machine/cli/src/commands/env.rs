@@ -1,18 +1,26 @@
 //! `machine env`: lines for a shell to evaluate, after which `docker` talks to a machine.
 
-use machine_lifecycle::ADDRESS;
-
-use super::shells::Shell;
-use super::{DONE, Outcome, names};
-use crate::Context;
+use super::shells::{self, Shell};
+use super::{DONE, Outcome, names, swarm};
 use crate::error::CommandError;
+use crate::{Context, clients};
 
-/// Print how to set up the environment for docker
+/// Print the variables with which docker talks to a machine
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eval \"$(machine env dev)\"                                bash, zsh, sh
+  machine env dev | source                                fish
+  & machine env dev | Invoke-Expression                   powershell
+  machine env --shell nu dev | from json | load-env       nushell
+  machine env --shell github dev >> \"$GITHUB_ENV\"         GitHub Actions
+  eval \"$(machine env -u)\"                                 back to where docker was")]
 pub(crate) struct Args {
+    /// Which machine [default: the one called default]
     name: Vec<String>,
 
-    /// For which shell: bash, zsh, sh, fish, powershell, cmd, tcsh or emacs [default: $SHELL]
+    /// For which shell: bash, zsh, sh, fish, powershell, cmd, tcsh, emacs, nu, elvish, xonsh; or
+    /// json, dotenv, github [default: that of $SHELL]
     #[arg(long)]
     shell: Option<String>,
 
@@ -23,44 +31,66 @@ pub(crate) struct Args {
     /// Reach the machine without the proxy
     #[arg(long)]
     no_proxy: bool,
+
+    /// Of a classic Swarm's master: the swarm instead of the machine
+    #[arg(long)]
+    swarm: bool,
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
     let shell = shell(args, context)?;
-    let lines =
-        if args.unset { unset(args, shell, context)? } else { set(args, shell, context).await? };
-    let hint = shell.hint(&command_line(&context.arguments));
-    context.ui.result(&format!("{}\n{hint}", lines.join("\n")));
+    let text = if args.unset {
+        shell.unset_all(&unset(args, context)?)
+    } else {
+        shell.set_all(&set(args, context).await?)
+    };
+    let command = command_line(&context.arguments);
+    match shell.hint(&command) {
+        Some(hint) => context.ui.result(&format!("{text}\n{hint}")),
+        None => context.ui.result(&text),
+    }
+    if let Some(usage) = shell.usage(&command, args.unset).filter(|_| context.ui.is_watched()) {
+        context.ui.note(&format!("use it like this: {usage}"));
+    }
     DONE
 }
 
-async fn set(args: &Args, shell: Shell, context: &Context) -> Result<Vec<String>, CommandError> {
+async fn set(args: &Args, context: &Context) -> Result<Vec<(&'static str, String)>, CommandError> {
     let name = match args.name.as_slice() {
         [] => names::one(None, context)?,
         [name] => names::one(Some(name), context)?,
-        [_, ..] => return Err(CommandError::usage("Expected one machine name as an argument")),
+        [_, ..] => {
+            return Err(CommandError::usage("Expected one machine name as an argument")
+                .originally("Error: Expected one machine name as an argument")
+                .hint("docker talks to one machine at a time"));
+        }
     };
-    let connection = context.machines.connect(&name).await?;
-    let directory = connection.directory.to_string_lossy();
-    let mut lines = vec![
-        shell.set("DOCKER_TLS_VERIFY", "1"),
-        shell.set("DOCKER_HOST", &connection.url),
-        shell.set("DOCKER_CERT_PATH", &directory),
-        shell.set("DOCKER_MACHINE_NAME", name.as_str()),
+    let connection = clients::connect(&name, context)
+        .await
+        .map_err(|error| error.originally_after("Error checking TLS connection: "))?;
+    let url = if args.swarm { swarm::url(&name, &connection, context)? } else { connection.url };
+    let mut variables = vec![
+        ("DOCKER_TLS_VERIFY", "1".to_owned()),
+        ("DOCKER_HOST", url),
+        ("DOCKER_CERT_PATH", connection.directory.to_string_lossy().into_owned()),
+        ("DOCKER_MACHINE_NAME", name.to_string()),
     ];
     if cfg!(windows) {
-        lines.push(shell.set("COMPOSE_CONVERT_WINDOWS_PATHS", "true"));
+        variables.push(("COMPOSE_CONVERT_WINDOWS_PATHS", "true".to_owned()));
     }
     if args.no_proxy {
         let (variable, value) = no_proxy(context);
-        lines.push(shell.set(variable, &with_address(value)));
+        variables.push((variable, with_address(value, &connection.host)));
     }
-    Ok(lines)
+    Ok(variables)
 }
 
-fn unset(args: &Args, shell: Shell, context: &Context) -> Result<Vec<String>, CommandError> {
+fn unset(args: &Args, context: &Context) -> Result<Vec<&'static str>, CommandError> {
     if !args.name.is_empty() {
-        return Err(CommandError::usage("Expected no machine name when the -u flag is present"));
+        let text = "Expected no machine name when the -u flag is present";
+        return Err(CommandError::usage(text)
+            .originally(format!("Error: {text}"))
+            .hint("leave the name away: the variables are the same for all"));
     }
     let mut names =
         vec!["DOCKER_TLS_VERIFY", "DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_MACHINE_NAME"];
@@ -70,7 +100,7 @@ fn unset(args: &Args, shell: Shell, context: &Context) -> Result<Vec<String>, Co
     if args.no_proxy {
         names.push(no_proxy(context).0);
     }
-    Ok(names.into_iter().map(|name| shell.unset(name)).collect())
+    Ok(names)
 }
 
 /// The shell asked for, or the user's own; without one, what every shell script understands.
@@ -82,7 +112,8 @@ fn shell(args: &Args, context: &Context) -> Result<Shell, CommandError> {
     };
     Shell::named(name).ok_or_else(|| {
         CommandError::usage(format!("Unknown shell \"{}\"", name.escape_debug()))
-            .hint("give one of these: --shell bash, zsh, sh, fish, powershell, cmd, tcsh, emacs")
+            .originally("Error: Unknown shell")
+            .hint(format!("give one of these to --shell: {}", shells::NAMES))
     })
 }
 
@@ -94,13 +125,13 @@ fn no_proxy(context: &Context) -> (&'static str, &str) {
     }
 }
 
-fn with_address(value: &str) -> String {
+fn with_address(value: &str, host: &str) -> String {
     if value.is_empty() {
-        ADDRESS.to_owned()
-    } else if value.split(',').any(|entry| entry.trim() == ADDRESS) {
+        host.to_owned()
+    } else if value.split(',').any(|entry| entry.trim() == host) {
         value.to_owned()
     } else {
-        format!("{value},{ADDRESS}")
+        format!("{value},{host}")
     }
 }
 

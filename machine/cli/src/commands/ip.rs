@@ -1,13 +1,12 @@
 //! `machine ip`: the address on which machines are reached.
 
-use machine_lifecycle::ADDRESS;
-
 use super::{Outcome, names};
 use crate::Context;
 
-/// Print the IP address of machines
+/// Print the addresses of machines, one a line
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Which machines [default: the one called default]
     names: Vec<String>,
 }
 
@@ -15,7 +14,8 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
     let names = names::several(&args.names, context)?;
     names::each(&names, context, |name| async move {
         context.machines.require_running(&name).await?;
-        Ok(Some(ADDRESS.to_owned()))
+        let host = context.machines.address(&name)?.host;
+        Ok(Some(host.trim_matches(['[', ']']).to_owned()))
     })
     .await
 }

@@ -1,6 +1,5 @@
 //! `machine kill`: powers off hard.
 
-use machine_lifecycle::driver::Progress as _;
 use machine_lifecycle::{MachineName, Outcome as Did};
 
 use super::start::already;
@@ -8,9 +7,10 @@ use super::{Outcome, names};
 use crate::Context;
 use crate::error::CommandError;
 
-/// Power off machines without asking them
+/// Power off machines without asking them, also those that hang
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Which machines [default: the one called default]
     names: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
 
 async fn kill(name: MachineName, context: &Context) -> Result<Option<String>, CommandError> {
     let progress = context.ui.progress(name.as_str());
-    progress.step(&format!("Killing \"{name}\"..."));
+    progress.announce(&format!("Killing \"{name}\"..."));
     match context.machines.kill(&name).await? {
         Did::Done(()) => Ok(Some(format!("Machine \"{name}\" was killed."))),
         Did::AlreadyDone => Err(already(&name, "stopped")),

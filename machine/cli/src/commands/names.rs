@@ -2,11 +2,13 @@
 
 use std::future::Future;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
 use machine_lifecycle::{Error, MachineName};
 
 use super::Outcome;
 use crate::Context;
-use crate::error::{CommandError, Exit};
+use crate::error::{CommandError, Exit, no_such_machine};
 
 /// Meant when no name is given.
 const DEFAULT: &str = "default";
@@ -15,7 +17,7 @@ const DEFAULT: &str = "default";
 pub(crate) fn one(given: Option<&str>, context: &Context) -> Result<MachineName, CommandError> {
     match given {
         Some(name) => existing(name, context),
-        None => existing(DEFAULT, context).map_err(|_| no_default()),
+        None => existing(DEFAULT, context).map_err(|_| no_default(context)),
     }
 }
 
@@ -46,15 +48,18 @@ pub(crate) fn existing(name: &str, context: &Context) -> Result<MachineName, Com
         Ok(name) if context.machines.exists(&name) => Ok(name),
         Ok(name) => Err(Error::NotFound { name }.into()),
         // What cannot be a name is not the name of a machine.
-        Err(_) => Err(CommandError::new(
-            Exit::NoSuchMachine,
-            format!("Docker machine \"{}\" does not exist", name.escape_debug()),
-        )
-        .hint("`machine ls` lists the machines")),
+        Err(_) => {
+            let name = name.escape_debug().to_string();
+            let message = format!("Docker machine \"{name}\" does not exist");
+            Err(CommandError::new(Exit::NoSuchMachine, message)
+                .originally(no_such_machine(&name))
+                .hint(format!("`{} ls` lists the machines", context.program())))
+        }
     }
 }
 
-/// Does the same to several machines at once; answers appear in the order of the names.
+/// Does the same to several machines at once; answers appear in the order of the names, each as
+/// soon as those before it are there.
 pub(crate) async fn each<F>(
     names: &[MachineName],
     context: &Context,
@@ -63,9 +68,9 @@ pub(crate) async fn each<F>(
 where
     F: Future<Output = Result<Option<String>, CommandError>>,
 {
-    let outcomes = futures::future::join_all(names.iter().cloned().map(action)).await;
+    let mut outcomes: FuturesOrdered<F> = names.iter().cloned().map(action).collect();
     let mut errors = Vec::new();
-    for outcome in outcomes {
+    while let Some(outcome) = outcomes.next().await {
         match outcome {
             Ok(Some(line)) => context.ui.result(&line),
             Ok(None) => {}
@@ -87,7 +92,10 @@ fn report_all_but_last(
     Err(last)
 }
 
-fn no_default() -> CommandError {
-    CommandError::usage("No machine name(s) specified and no \"default\" machine exists")
-        .hint("`machine ls` lists the machines, `machine create default` makes that one")
+fn no_default(context: &Context) -> CommandError {
+    let program = context.program();
+    let text = "No machine name(s) specified and no \"default\" machine exists";
+    CommandError::usage(text).originally(format!("Error: {text}")).hint(format!(
+        "`{program} ls` lists the machines, `{program} create default` makes that one"
+    ))
 }

@@ -1,17 +1,15 @@
 //! `machine restart`: stop, if it runs, and start.
 
-use std::time::Duration;
-
 use machine_lifecycle::MachineName;
-use machine_lifecycle::driver::Progress as _;
 
 use super::{Outcome, names, start};
-use crate::Context;
 use crate::error::CommandError;
+use crate::{Context, clients};
 
-/// Restart machines
+/// Restart machines; one that is stopped is started
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Which machines [default: the one called default]
     names: Vec<String>,
 
     #[command(flatten)]
@@ -20,7 +18,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
     let names = names::several(&args.names, context)?;
-    names::each(&names, context, |name| restart(name, &args.boot, context)).await
+    let outcome = names::each(&names, context, |name| restart(name, &args.boot, context)).await;
+    clients::sync(context);
+    if outcome.is_ok() {
+        start::re_run_env("Restarted", context);
+    }
+    outcome
 }
 
 async fn restart(
@@ -29,7 +32,7 @@ async fn restart(
     context: &Context,
 ) -> Result<Option<String>, CommandError> {
     let progress = context.ui.progress(name.as_str());
-    progress.step(&format!("Restarting \"{name}\"..."));
-    context.machines.restart(&name, Duration::from_secs(boot.timeout), &progress).await?;
+    progress.announce(&format!("Restarting \"{name}\"..."));
+    context.machines.restart(&name, boot.options(), &progress).await?;
     Ok(Some(format!("Machine \"{name}\" was restarted.")))
 }

@@ -2,17 +2,24 @@
 
 use std::time::Duration;
 
-use machine_lifecycle::driver::{Progress as _, Started};
-use machine_lifecycle::{MachineName, Outcome as Did};
+use machine_lifecycle::driver::Started;
+use machine_lifecycle::{MachineName, Outcome as Did, StartOptions};
 
 use super::{Outcome, names};
-use crate::Context;
 use crate::error::{CommandError, Exit};
+use crate::{Context, clients};
 
-/// Start machines
+/// Start machines, and wait until Docker answers
+///
+/// A machine that was suspended goes on where it was.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Which machines [default: the one called default]
     names: Vec<String>,
+
+    /// Of a suspended machine: forget its memory and boot, as after a power cut
+    #[arg(long)]
+    discard_state: bool,
 
     #[command(flatten)]
     boot: Boot,
@@ -21,7 +28,7 @@ pub(crate) struct Args {
 /// How a machine is booted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Boot {
-    /// How long a start may take
+    /// How long each phase of a start may take
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: u64,
 
@@ -30,24 +37,47 @@ pub(crate) struct Boot {
     pub(crate) timings: bool,
 }
 
+impl Boot {
+    pub(crate) fn options(&self) -> StartOptions {
+        StartOptions {
+            timeout: Duration::from_secs(self.timeout),
+            discard_state: false,
+            keep_failed: false,
+        }
+    }
+}
+
 pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
     let names = names::several(&args.names, context)?;
-    names::each(&names, context, |name| start(name, &args.boot, context)).await
+    let outcome = names::each(&names, context, |name| start(name, args, context)).await;
+    clients::sync(context);
+    if outcome.is_ok() && !args.boot.timings {
+        re_run_env("Started", context);
+    }
+    outcome
 }
 
 async fn start(
     name: MachineName,
-    boot: &Boot,
+    args: &Args,
     context: &Context,
 ) -> Result<Option<String>, CommandError> {
     let progress = context.ui.progress(name.as_str());
-    progress.step(&format!("Starting \"{name}\"..."));
-    let timeout = Duration::from_secs(boot.timeout);
-    match context.machines.start(&name, timeout, &progress).await? {
-        Did::Done(started) if boot.timings => Ok(Some(timings(&started))),
+    progress.announce(&format!("Starting \"{name}\"..."));
+    let options = StartOptions { discard_state: args.discard_state, ..args.boot.options() };
+    match context.machines.start(&name, options, &progress).await? {
+        Did::Done(started) if args.boot.timings => Ok(Some(timings(&started))),
         Did::Done(_) => Ok(Some(format!("Machine \"{name}\" was started."))),
         Did::AlreadyDone => Err(already(&name, "running")),
     }
+}
+
+/// As docker-machine says it. Our addresses stay; those of a Docker host elsewhere may not.
+pub(crate) fn re_run_env(what: &str, context: &Context) {
+    context.ui.announce(&format!(
+        "{what} machines may have new IP addresses. You may need to re-run the `{} env` command.",
+        context.program()
+    ));
 }
 
 /// `{"acceleration": …, "milliseconds": {…}}` on one line, steps in their order.

@@ -3,9 +3,12 @@
 use super::{DONE, Outcome, names};
 use crate::Context;
 
-/// Print the status of a machine
+/// Print the state of a machine in one word
+///
+/// The word is Running, Paused, Saved, Stopped, Starting, Stopping, Error or Timeout.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Which machine [default: the one called default]
     name: Option<String>,
 }
 

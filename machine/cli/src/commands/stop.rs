@@ -1,6 +1,5 @@
 //! `machine stop`: the guest shuts down by itself.
 
-use machine_lifecycle::driver::Progress as _;
 use machine_lifecycle::{MachineName, Outcome as Did};
 
 use super::start::already;
@@ -8,9 +7,10 @@ use super::{Outcome, names};
 use crate::Context;
 use crate::error::CommandError;
 
-/// Stop machines
+/// Stop machines: containers are asked to end, then the machine shuts down
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Which machines [default: the one called default]
     names: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
 
 async fn stop(name: MachineName, context: &Context) -> Result<Option<String>, CommandError> {
     let progress = context.ui.progress(name.as_str());
-    progress.step(&format!("Stopping \"{name}\"..."));
+    progress.announce(&format!("Stopping \"{name}\"..."));
     match context.machines.stop(&name).await? {
         Did::Done(()) => Ok(Some(format!("Machine \"{name}\" was stopped."))),
         Did::AlreadyDone => Err(already(&name, "stopped")),

@@ -1,5 +1,8 @@
-//! The SSH client: our own key, the machine's pinned host key, nothing of `~/.ssh`.
+//! The SSH client: our own key, the machine's pinned host key, nothing of `~/.ssh`; and how other
+//! programs that speak SSH are run.
 
+pub(crate) mod external;
+pub(crate) mod location;
 mod session;
 mod terminal;
 
@@ -15,7 +18,7 @@ use crate::commands::Outcome;
 use crate::error::{CommandError, Exit};
 
 /// As whom one logs in.
-pub(crate) const USER: &str = "root";
+pub(crate) const USER: &str = machine_clients::ssh_config::USER;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 const KEEPALIVE: Duration = Duration::from_secs(15);

@@ -46,6 +46,7 @@ async fn env_unsets() {
     );
     insta::assert_snapshot!(user.types("machine env -u dev").await, @r"
     2| error: Expected no machine name when the -u flag is present
+    2|   hint: leave the name away: the variables are the same for all
     exit 2
     ");
 }
@@ -66,13 +67,14 @@ async fn env_takes_the_machine_out_of_the_proxys_hands() {
 #[tokio::test]
 async fn env_refuses_what_it_cannot_say() {
     let user = with_dev().await;
-    insta::assert_snapshot!(user.types("machine env --shell nu dev").await, @r#"
-    2| error: Unknown shell "nu"
-    2|   hint: give one of these: --shell bash, zsh, sh, fish, powershell, cmd, tcsh, emacs
+    insta::assert_snapshot!(user.types("machine env --shell rc dev").await, @r#"
+    2| error: Unknown shell "rc"
+    2|   hint: give one of these to --shell: bash, zsh, sh, fish, powershell, cmd, tcsh, emacs, nu, elvish, xonsh, json, dotenv, github
     exit 2
     "#);
     insta::assert_snapshot!(user.types("machine env dev dev").await, @r"
     2| error: Expected one machine name as an argument
+    2|   hint: docker talks to one machine at a time
     exit 2
     ");
     user.types("machine stop dev").await;

@@ -67,12 +67,12 @@ async fn absurd_or_unavailable_sizes() {
     2|   hint: choose another --cpu-count
     exit 3
     ");
-    insta::assert_snapshot!(user.types("machine create dev --memory lots").await, @r"
-    2| error: invalid value 'lots' for '--memory <MB>': invalid digit found in string
+    insta::assert_snapshot!(user.types("machine create dev --memory lots").await, @r#"
+    2| error: invalid value 'lots' for '--memory <SIZE>': "lots" is not a size: write a number of MB, or a unit with it, such as 2GB or 512MB
     2| 
     2| For more information, try '--help'.
     exit 2
-    ");
+    "#);
     assert_eq!(user.left(), 0);
 }
 
@@ -155,18 +155,18 @@ async fn what_the_driver_says_decides_the_exit_code() {
 
 #[tokio::test]
 async fn a_machine_that_another_command_is_creating_is_busy() {
-    let user = User::new(FakeDriver::hanging());
+    let user = User::new(FakeDriver::hanging("start"));
     let mut first = Box::pin(user.types("machine create dev"));
     assert!(futures::poll!(&mut first).is_pending());
     insta::assert_snapshot!(user.types("machine stop dev").await, @r#"
-    2| (dev) Stopping "dev"...
+    2| Stopping "dev"...
     2| error: machine "dev" is busy: another command works on it
     2|   hint: wait until the other command has ended, then try again
     exit 7
     "#);
     insta::assert_snapshot!(user.types("machine kill dev").await, @r#"
     1| Machine "dev" was killed.
-    2| (dev) Killing "dev"...
+    2| Killing "dev"...
     exit 0
     "#);
 }
@@ -176,7 +176,7 @@ async fn a_driver_that_is_not_there() {
     let user = User::new(FakeDriver::good());
     insta::assert_snapshot!(user.types("machine create -d virtualbox dev").await, @r#"
     2| error: Driver "virtualbox" not found
-    2|   hint: leave --driver away; qemu is the only one
+    2|   hint: leave --driver away for a machine of qemu; the other driver is none
     exit 2
     "#);
 }

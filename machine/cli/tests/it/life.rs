@@ -8,24 +8,25 @@ async fn a_life_from_stop_to_removal() {
     let user = User::new(FakeDriver::good());
     user.types("machine create dev").await;
     insta::assert_snapshot!(user.types("machine start dev").await, @r#"
-    2| (dev) Starting "dev"...
+    2| Starting "dev"...
     2| error: Machine "dev" is already running.
     exit 5
     "#);
     insta::assert_snapshot!(user.types("machine stop dev").await, @r#"
     1| Machine "dev" was stopped.
-    2| (dev) Stopping "dev"...
+    2| Stopping "dev"...
     exit 0
     "#);
     insta::assert_snapshot!(user.types("machine kill dev").await, @r#"
-    2| (dev) Killing "dev"...
+    2| Killing "dev"...
     2| error: Machine "dev" is already stopped.
     exit 5
     "#);
     insta::assert_snapshot!(user.types("machine start dev").await, @r#"
     1| Machine "dev" was started.
-    2| (dev) Starting "dev"...
+    2| Starting "dev"...
     2| (dev) booting the guest
+    2| Started machines may have new IP addresses. You may need to re-run the `machine env` command.
     exit 0
     "#);
     insta::assert_snapshot!(user.types("machine status dev").await, @r"
@@ -114,6 +115,7 @@ async fn lists_are_tables_names_or_json() {
     1|     "Error": "",
     1|     "Name": "dev2",
     1|     "State": "Stopped",
+    1|     "Swarm": "",
     1|     "URL": ""
     1|   }
     1| ]
@@ -136,15 +138,15 @@ async fn a_running_machine_whose_engine_does_not_answer_is_listed_with_the_reaso
 async fn force_removes_what_cannot_be_ended() {
     let user = User::new(FakeDriver::good());
     user.types("machine create dev").await;
-    let user = user.again(FakeDriver::unstoppable());
+    let user = user.again(FakeDriver::failing("kill"));
     insta::assert_snapshot!(user.types("machine rm -y dev").await, @r#"
     2| error: machine "dev" could not be removed
-    2|   because: it does not end
+    2|   because: kill fails
     exit 1
     "#);
     insta::assert_snapshot!(user.types("machine rm -f dev").await, @r#"
     1| Successfully removed dev
-    2| warning: (dev) machine "dev" could not be ended: it does not end
+    2| warning: (dev) machine "dev" could not be ended: kill fails
     exit 0
     "#);
 }
