@@ -11,6 +11,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Host {
     storage: TempDir,
+    home: TempDir,
     machine: PathBuf,
 }
 
@@ -23,15 +24,26 @@ impl Host {
         };
         anyhow::ensure!(machine.exists(), "{} is not built: run scripts/test", machine.display());
         let storage = tempfile::Builder::new().prefix("mt").tempdir().context("temp directory")?;
-        Ok(Self { storage, machine })
+        let home = tempfile::Builder::new().prefix("mh").tempdir().context("temp directory")?;
+        Ok(Self { storage, home, machine })
     }
 
     /// The `machine` command with this host's storage.
     pub fn machine(&self) -> Command {
-        let mut command = Command::new(&self.machine);
+        self.with_storage(Command::new(&self.machine))
+    }
+
+    /// The same program under another path, such as one that is called `docker-machine`.
+    pub fn called(&self, path: &Path) -> Command {
+        self.with_storage(Command::new(path))
+    }
+
+    /// A program that sees this host's machines, and none of the user's settings.
+    pub fn with_storage(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("DOCKER_") || name.starts_with("MACHINE_") {
+            let own = ["DOCKER_", "MACHINE_", "XDG_"];
+            if own.iter().any(|prefix| name.starts_with(prefix)) {
                 command.env_remove(name);
             }
         }
@@ -40,8 +52,18 @@ impl Host {
                 command.env(kept, value);
             }
         }
-        command.env("MACHINE_STORAGE_PATH", self.storage.path());
+        command.env("MACHINE_STORAGE_PATH", self.storage.path()).env("HOME", self.home.path());
         command
+    }
+
+    /// The built command.
+    pub fn program(&self) -> &Path {
+        &self.machine
+    }
+
+    /// The home directory of this host's user.
+    pub fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// Where the machines' files are.

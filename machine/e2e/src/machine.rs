@@ -46,6 +46,22 @@ impl Machine {
         Ok(machine)
     }
 
+    /// One that is stopped on this host: starts it first.
+    pub fn attach_after_start(host: Host, name: &str) -> Result<Self> {
+        host.machine().args(["start", name]).run()?.ok()?;
+        Self::attach(host, name)
+    }
+
+    /// The process id of its supervisor.
+    pub fn supervisor(&self) -> Result<String> {
+        let listed = Command::new("pgrep").args(["-f", "machine supervise"]).run()?.text()?;
+        let directory = self.directory();
+        let own = listed.lines().find(|pid| {
+            std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory)
+        });
+        Ok(own.with_context(|| format!("no supervisor among {listed}"))?.to_owned())
+    }
+
     /// Debian forky's docker command, set up with what `machine env` prints.
     pub fn docker<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         self.client(&self.docker, arguments)

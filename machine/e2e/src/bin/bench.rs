@@ -15,6 +15,7 @@ const CONTAINERS: usize = 50;
 fn main() -> Result<()> {
     let mut table = Table::default();
     create_and_start(&mut table)?;
+    host_side(&mut table)?;
     let machine = Machine::create("bench", &[])?;
     containers(&machine, &mut table)?;
     memory(&machine, &mut table)?;
@@ -76,10 +77,65 @@ fn create_and_start(table: &mut Table) -> Result<()> {
     }
     table.row("acceleration", create_parts[0]["acceleration"].to_string());
     table.times("create → ready", creates);
+    table.times("create: the host's share", host_share(&create_parts));
     breakdown(table, "create", &create_parts);
     table.times("start → ready", starts);
+    table.times("start: the host's share", host_share(&start_parts));
     breakdown(table, "start", &start_parts);
     Ok(())
+}
+
+/// Steps that happen in the guest, or in QEMU on its behalf.
+const GUEST_STEPS: [&str; 4] = ["kernel", "init", "daemon", "api"];
+
+/// The host's share of each run: all but the guest's steps.
+fn host_share(runs: &[Value]) -> Vec<f64> {
+    let sum = |run: &Value| {
+        let parts = run["timings"].as_array().into_iter().flatten();
+        let own = parts.filter(|part| !GUEST_STEPS.contains(&part["step"].as_str().unwrap_or("")));
+        own.filter_map(|part| part["milliseconds"].as_f64()).sum()
+    };
+    runs.iter().map(sum).collect()
+}
+
+/// What the command itself takes, and how long a machine needs to sleep and wake.
+fn host_side(table: &mut Table) -> Result<()> {
+    let machine = Machine::create("dev", &["--memory", "1024"])?;
+    let timed = |words: &[&str], times: usize| -> Result<Vec<f64>> {
+        let run = || -> Result<f64> {
+            let begun = Instant::now();
+            machine.host.machine().args(words).run()?.ok()?;
+            Ok(begun.elapsed().as_secs_f64() * 1000.0)
+        };
+        (0..times).map(|_| run()).collect()
+    };
+    table.times("env of a running machine", timed(&["env", "--shell", "sh", "dev"], 20)?);
+    table.times("status", timed(&["status", "dev"], 20)?);
+    let (mut suspends, mut resumes, mut size) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..MACHINES {
+        suspends.extend(timed(&["suspend", "dev"], 1)?);
+        size = machine.directory().join("memory.state").metadata()?.len();
+        resumes.extend(timed(&["start", "dev"], 1)?);
+    }
+    table.times("suspend, idle, 1 GiB", suspends);
+    table.times("start from there", resumes);
+    table.row("saved memory, idle, 1 GiB", format!("{} MiB", size >> 20));
+
+    let mut names: Vec<String> = (0..17).map(|number| format!("stopped{number}")).collect();
+    names
+        .iter()
+        .try_for_each(|name| machine.host.machine().args(["clone", "dev", name]).run()?.ok())?;
+    for name in ["hung1", "hung2"] {
+        machine.host.machine().args(["create", "--memory", "256", name]).run()?.ok()?;
+        let record = machine.host.storage().join("machines").join(name).join("vm.json");
+        let record: Value = serde_json::from_slice(&std::fs::read(record)?)?;
+        let pid = record["qemu"]["pid"].as_u64().context("no pid")?.to_string();
+        std::process::Command::new("kill").args(["-STOP", &pid]).run()?.ok()?;
+        names.push(name.to_owned());
+    }
+    table.times("ls of 20 machines, 2 of them hung, 17 stopped", timed(&["ls"], 10)?);
+    let mut rm = machine.host.machine();
+    rm.args(["rm", "-f", "-y"]).args(&names).run()?.ok()
 }
 
 /// The median of each part.

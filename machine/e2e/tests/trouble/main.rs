@@ -1,5 +1,6 @@
 //! Kills, power cuts and mistakes. One check at a time, because they stop the machine.
 
+mod kills;
 mod mistakes;
 mod names;
 mod survival;
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
         let mut suite = Suite::new(Machine::create("survivor", &[])?);
         suite.add("survival", survival::CHECKS);
         suite.add("mistakes", mistakes::CHECKS);
+        suite.add("kills", kills::CHECKS);
         suite.add("names", names::CHECKS);
         Ok(suite)
     })

@@ -1,7 +1,7 @@
 //! Mistakes and bad luck while creating: one clear error, and nothing stays behind.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 use machine_e2e::{Check, Finished, Host, Machine, Run};
@@ -15,7 +15,6 @@ pub(crate) const CHECKS: &[Check<Machine>] = &[
     ("a_changed_image_is_refused", image_changed),
     ("a_qemu_that_dies_shows_the_console", qemu_dies),
     ("a_forced_accelerator_fails_honestly", forced),
-    ("a_killed_create_frees_the_name", killed_create),
 ];
 
 fn create(host: &Host, flags: &[&str]) -> Command {
@@ -143,33 +142,4 @@ fn kvm_works(host: &Host) -> Result<bool> {
     host.machine().args(["rm", "-f", "-y", "x"]).run()?.ok()?;
     ensure!(emulated <= 1, "{ran}");
     Ok(emulated == 0)
-}
-
-fn killed_create(_: &Machine) -> Result<()> {
-    let host = Host::new()?;
-    for milliseconds in [5, 40, 100, 250, 700, 1500, 2000] {
-        let mut child = create(&host, &["--accel", "tcg"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let pid = rustix::process::Pid::from_child(&child);
-        let descriptor = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        let mut waited = [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)];
-        let moment = rustix::event::Timespec {
-            tv_sec: milliseconds / 1000,
-            tv_nsec: milliseconds % 1000 * 1_000_000,
-        };
-        rustix::event::poll(&mut waited, Some(&moment))?;
-        child.kill()?;
-        child.wait()?;
-        // Either all of it was done before the kill, or the name is free.
-        let state = host.machine().args(["status", "x"]).run()?;
-        if state.code == 0 && state.stdout == "Running\n" {
-            host.machine().args(["ssh", "x", "--", "true"]).run()?.ok()?;
-        } else {
-            create(&host, &["--accel", "tcg"]).run()?.ok()?;
-        }
-        host.machine().args(["rm", "-f", "-y", "x"]).run()?.ok()?;
-    }
-    Ok(())
 }

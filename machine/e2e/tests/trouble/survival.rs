@@ -106,14 +106,8 @@ fn port_taken(on: &Machine) -> Result<()> {
 }
 
 fn supervisor_killed(on: &Machine) -> Result<()> {
-    let listed = Command::new("pgrep").args(["-f", "machine supervise"]).run()?.text()?;
-    let supervisor = listed
-        .lines()
-        .find(|pid| {
-            std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == on.directory())
-        })
-        .with_context(|| format!("no supervisor among {listed}"))?;
-    Command::new("kill").args(["-9", supervisor]).run()?.ok()?;
+    let supervisor = on.supervisor()?;
+    Command::new("kill").args(["-9", &supervisor]).run()?.ok()?;
     on.docker(["version"]).run()?.ok()?;
     ensure!(on.host.machine().args(["status", &on.name]).run()?.text()? == "Running");
     on.ssh(["true"]).run()?.ok()?;

@@ -17,7 +17,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("machine-qemu", &[]),
     ("machine-lifecycle", &["boot", "certs", "machine-store", "vm-images"]),
     ("machine-supervisor", &["boot", "machine-lifecycle", "machine-qemu", "machine-store"]),
-    ("machine-cli", &["machine-lifecycle", "machine-store", "machine-supervisor", "vm-images"]),
+    ("machine-clients", &["machine-store"]),
+    (
+        "machine-cli",
+        &[
+            "machine-clients",
+            "machine-lifecycle",
+            "machine-qemu",
+            "machine-store",
+            "machine-supervisor",
+            "vm-images",
+        ],
+    ),
     ("machine-e2e", &[]),
     // The guest.
     ("guest-process", &[]),
