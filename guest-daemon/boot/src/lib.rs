@@ -39,6 +39,8 @@ pub struct BootContract {
     pub version: u32,
     /// The machine's name; also the guest's host name.
     pub machine: String,
+    /// A UUID that stays with the machine, also under another name; a copy has another one.
+    pub id: String,
     /// The daemon's identity.
     pub tls: TlsIdentity,
     /// The SSH server's identity and who may log in.

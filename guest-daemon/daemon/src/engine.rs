@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use boot::BootContract;
 use engine::time::SystemClock;
 use engine::{Engine, EngineConfig, HostFacts};
 use engine_http::{Server, ServerFacts};
@@ -24,7 +25,7 @@ const RUN_ROOT: &str = "/run/docker";
 const DRAIN: Duration = Duration::from_secs(15);
 
 pub(crate) async fn open(
-    machine: &str,
+    machine: &BootContract,
     chosen: &Chosen,
     init: InitClient,
     control: Arc<Control>,
@@ -67,11 +68,12 @@ pub(crate) async fn drain(engine: &Engine, grace_seconds: i64) {
     }
 }
 
-fn host_facts(machine: &str) -> HostFacts {
+fn host_facts(machine: &BootContract) -> HostFacts {
     let kernel = rustix::system::uname();
     let memory = rustix::system::sysinfo();
     HostFacts {
-        name: machine.to_owned(),
+        name: machine.machine.clone(),
+        id: machine.id.clone(),
         kernel_version: kernel.release().to_string_lossy().into_owned(),
         operating_system: concat!("machine ", env!("CARGO_PKG_VERSION")).to_owned(),
         architecture: kernel.machine().to_string_lossy().into_owned(),

@@ -65,7 +65,7 @@ async fn run(started: u64, handover: Handover, chosen: Chosen) -> anyhow::Result
     tokio::spawn(guest_ssh::Server::new(&handover.contract.ssh)?.serve(listeners.ssh));
 
     let control = control::Control::start(Arc::new(duties::Guest::new(identity.clone())));
-    let machine = &handover.contract.machine;
+    let machine = &handover.contract;
     let engine = engine::open(machine, &chosen, init.clone(), control.clone()).await?;
     let server = engine::server(engine.clone());
     tokio::spawn(serve::tls(listeners.api, identity, server.clone()));

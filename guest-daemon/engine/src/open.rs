@@ -13,7 +13,6 @@ use crate::containers::{Containers, Core, Registry};
 use crate::error::Result;
 use crate::events::Events;
 use crate::exec::Execs;
-use crate::ids;
 use crate::images::Images;
 use crate::networks::Networks;
 use crate::ports::{Network, Runtime};
@@ -39,6 +38,8 @@ pub struct EngineConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
     pub name: String,
+    /// A UUID, of this engine and no other.
+    pub id: String,
     pub kernel_version: String,
     pub operating_system: String,
     /// As the kernel says it, `x86_64`.
@@ -64,7 +65,6 @@ impl Engine {
             Store::open(&data_root)
         })
         .await?;
-        let id = engine_id(&store).await?;
         let events = Events::new(Arc::clone(&clock));
         let registry = Registry::default();
         let architecture = docker_architecture(&host.architecture).to_owned();
@@ -100,7 +100,7 @@ impl Engine {
         };
         let (containers, left) = Containers::open(core.clone()).await?;
         let exec = Execs::open(core.clone(), left);
-        let system = System::new(core, id);
+        let system = System::new(core);
         Ok(Arc::new(Self { containers, exec, images, volumes, networks, events, system }))
     }
 
@@ -121,24 +121,6 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.containers.cancel();
     }
-}
-
-async fn engine_id(store: &Store) -> Result<String> {
-    let store = store.clone();
-    blocking(move || match store.fact("id")? {
-        Some(id) => Ok(id),
-        None => {
-            let id = uuid(&ids::new_id());
-            store.put_fact("id", &id).map(|()| id)
-        }
-    })
-    .await
-}
-
-/// 8-4-4-4-12 of 32 hex digits.
-fn uuid(hex: &str) -> String {
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
 
 /// What images call the kernel's architecture.

@@ -148,6 +148,7 @@ mod tests {
         let contract = BootContract {
             version: CONTRACT_VERSION,
             machine: "dev".to_owned(),
+            id: "1-2-3-4-5".to_owned(),
             tls: identity("old"),
             ssh,
             engine: boot::EngineOptions::default(),

@@ -54,7 +54,7 @@ impl Machine {
 
     /// The process id of its supervisor.
     pub fn supervisor(&self) -> Result<String> {
-        let listed = Command::new("pgrep").args(["-f", "machine supervise"]).run()?.text()?;
+        let listed = Command::new("pgrep").args(["-f", " supervise$"]).run()?.text()?;
         let directory = self.directory();
         let own = listed.lines().find(|pid| {
             std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory)

@@ -159,14 +159,13 @@ fn contract(
     let engine = &record.engine;
     let mut labels = vec![format!("provider={}", record.driver)];
     labels.extend(engine.labels.iter().cloned());
+    let login = text(paths.ssh_public_key())?.trim_end().to_owned();
     Ok(BootContract {
         version: CONTRACT_VERSION,
         machine: name.to_string(),
+        id: id(&login),
         tls: tls_identity(paths)?,
-        ssh: SshIdentity {
-            host_key: text(paths.ssh_host_key())?,
-            authorized_keys: vec![text(paths.ssh_public_key())?.trim_end().to_owned()],
-        },
+        ssh: SshIdentity { host_key: text(paths.ssh_host_key())?, authorized_keys: vec![login] },
         engine: EngineOptions {
             labels,
             env: engine.env.clone(),
@@ -176,6 +175,13 @@ fn contract(
             options: engine.options.clone(),
         },
     })
+}
+
+/// Of what is made anew for every machine and every copy of one, and for nothing else.
+fn id(login: &str) -> String {
+    let digest = hex::encode(ring::digest::digest(&ring::digest::SHA256, login.as_bytes()));
+    let part = |from: usize, to: usize| digest.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
 
 fn text(path: PathBuf) -> Result<String, machine_store::Error> {

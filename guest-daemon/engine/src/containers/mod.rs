@@ -37,6 +37,7 @@ pub(crate) use detach::DetachKeys;
 pub(crate) use launch::exit_code_of;
 pub(crate) use mounts::check_volume_name;
 pub(crate) use registry::{Handle, Registry, Snapshot, count};
+pub use security::default_capabilities;
 pub(crate) use security::{capabilities, options as security_options};
 pub(crate) use signals::parse as parse_signal;
 pub(crate) use spec::environment;
@@ -46,7 +47,6 @@ pub use types::{
     AttachOptions, Container, CreateContainer, Created, ListContainers, LogOptions, MountPoint,
     State, Status, Top, WaitCondition, WaitResult,
 };
-pub use security::default_capabilities;
 pub(crate) use validate::ulimit as check_ulimit;
 
 use crate::blocking::blocking;

@@ -10,12 +10,11 @@ use crate::settings::Settings;
 #[derive(Clone, Debug)]
 pub struct System {
     core: Core,
-    id: String,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct SystemInfo {
-    /// Stable for the life of the data disk.
+    /// Stays with the machine.
     pub id: String,
     pub containers: usize,
     pub running: usize,
@@ -38,8 +37,8 @@ pub struct SystemInfo {
 }
 
 impl System {
-    pub(crate) fn new(core: Core, id: String) -> Self {
-        Self { core, id }
+    pub(crate) fn new(core: Core) -> Self {
+        Self { core }
     }
 
     pub fn info(&self) -> Result<SystemInfo> {
@@ -49,7 +48,7 @@ impl System {
             (count(&containers, Status::Running), count(&containers, Status::Paused));
         let running = running + count(&containers, Status::Restarting);
         Ok(SystemInfo {
-            id: self.id.clone(),
+            id: core.host.id.clone(),
             containers: containers.len(),
             running,
             paused,
