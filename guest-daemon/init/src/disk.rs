@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::{Mutex, PoisonError};
 
 use nix::mount::{MsFlags, mount};
 
@@ -48,9 +49,13 @@ pub struct Grown {
     pub changed: bool,
 }
 
-/// Grows the filesystem to the size of its disk, while it is used.
+/// The kernel refuses to grow a filesystem that is being grown already.
+static GROWING: Mutex<()> = Mutex::new(());
+
+/// Grows the filesystem to the size of its disk, while it is used. Callers take turns.
 #[expect(unsafe_code, reason = "ioctls have no safe wrapper")]
 pub fn grow() -> io::Result<Grown> {
+    let _turn = GROWING.lock().unwrap_or_else(PoisonError::into_inner);
     let disk = File::open(DEVICE)?;
     let root = File::open(DATA_ROOT)?;
     let filesystem = nix::sys::statvfs::fstatvfs(&root)?;

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use machine_lifecycle::driver::{
     Driver, DriverError, MachineFiles, Observed, Progress, Started, Stop, VmSpec,
 };
+use machine_qemu::probe;
 use machine_qemu::qmp::Qmp;
+use machine_qemu::spec::Architecture;
 use machine_store::Lock;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
@@ -21,6 +23,7 @@ use crate::ending;
 use crate::files::{LOCK, QMP_SOCKET, SUPERVISOR_LOG, SUPERVISOR_SOCKET};
 use crate::protocol::{self, Order, Reply, Report, Request, system};
 use crate::requests::observed;
+use crate::start::missing;
 use crate::vm::{self, Record, Vm};
 
 /// The bound of [`Driver::observe`]: one machine that hangs must not hold up a list of many.
@@ -62,6 +65,10 @@ impl QemuDriver {
 
 #[async_trait]
 impl Driver for QemuDriver {
+    async fn check(&self) -> Result<(), DriverError> {
+        probe::locate(Architecture::HOST).map(drop).map_err(missing)
+    }
+
     async fn start(&self, vm: &VmSpec, progress: &dyn Progress) -> Result<Started, DriverError> {
         let directory = &vm.machine.directory;
         let absolute = VmSpec { machine: vm.machine.clone(), ..absolute(vm)? };

@@ -120,7 +120,12 @@ async fn find_qemu(facts: &mut HostFacts) -> Result<Found, DriverError> {
         Ok(program) => facts.qemu(&program).await,
         Err(error) => Err(error),
     };
-    found.map_err(|error| match error {
+    found.map_err(missing)
+}
+
+/// Why this host's QEMU cannot be used.
+pub(crate) fn missing(error: ProbeError) -> DriverError {
+    match error {
         ProbeError::Missing { program } => DriverError::QemuMissing { program },
         ProbeError::TooOld { found } => {
             DriverError::QemuTooOld { found: found.to_string(), needed: probe::OLDEST.to_string() }
@@ -129,7 +134,7 @@ async fn find_qemu(facts: &mut HostFacts) -> Result<Found, DriverError> {
         ProbeError::NotRunnable { program, source } => {
             system(format!("cannot run {program}"))(source)
         }
-    })
+    }
 }
 
 /// What QEMU would complain about in words nobody understands.
