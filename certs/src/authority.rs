@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
@@ -34,8 +34,7 @@ pub struct Authority {
 impl Authority {
     /// Makes a new CA, named so that two CAs can be told apart.
     pub fn new(now: SystemTime) -> Result<Self, Error> {
-        let mut mark = [0_u8; 4];
-        SystemRandom::new().fill(&mut mark).map_err(|_| Error::Randomness)?;
+        let mark = random()?;
         let name = format!("{AUTHORITY_PREFIX}{:08x}", u32::from_be_bytes(mark));
         let mut params = params(&name, now, AUTHORITY_LIFETIME)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -146,10 +145,21 @@ fn params(common_name: &str, now: SystemTime, life: Duration) -> Result<Certific
     subject.push(DnType::OrganizationName, ORGANIZATION);
     subject.push(DnType::CommonName, common_name);
     params.distinguished_name = subject;
+    // By default it would be derived from the key, and a renewed certificate keeps its key. RFC 5280
+    // wants it positive and unique for each issuer.
+    let mut serial: [u8; 16] = random()?;
+    serial[0] &= 0x7f;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
     let begin = now.checked_sub(BACKDATED).ok_or(Error::Time)?;
     params.not_before = date(begin)?;
     params.not_after = date(begin.checked_add(life).ok_or(Error::Time)?)?;
     Ok(params)
+}
+
+fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], Error> {
+    let mut bytes = [0; LENGTH];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Randomness)?;
+    Ok(bytes)
 }
 
 fn date(time: SystemTime) -> Result<OffsetDateTime, Error> {

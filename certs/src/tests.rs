@@ -26,6 +26,12 @@ fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
+fn serial(identity: &Identity) -> Vec<u8> {
+    let der = der(&identity.certificate);
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
+    certificate.raw_serial().to_owned()
+}
+
 fn roots(authority: &Authority) -> Arc<rustls::RootCertStore> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(der(authority.certificate())).unwrap();
@@ -187,6 +193,8 @@ fn a_client_renewed_keeps_its_key_and_its_unit_is_given_again() {
     let validity = check(&second, new.certificate(), Purpose::Client, later).unwrap();
     assert!(!validity.renewal_due(later));
     assert!(new.renew_client("dev", None, "rubbish", later).is_err());
+    let again = new.renew_client("dev", None, &first.private_key, later).unwrap();
+    assert_ne!(serial(&second), serial(&again), "an issuer gives a serial number once");
 }
 
 #[test]

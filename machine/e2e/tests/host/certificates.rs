@@ -29,7 +29,8 @@ fn with_an_open_stream(on: &Machine, change: impl FnOnce() -> Result<()>) -> Res
     let words = ["run", "-d", "-i", "--name", "talks", "busybox", "sh", "-c", script];
     on.docker(words).run()?.ok()?;
     let mut attached = on.docker(["attach", "--sig-proxy=false", "talks"]);
-    let mut attached = attached.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut attached =
+        attached.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut input = attached.stdin.take().context("no input")?;
     let mut output = BufReader::new(attached.stdout.take().context("no output")?).lines();
     let mut say = |word: &str| -> Result<()> {
@@ -88,9 +89,9 @@ fn renewed(on: &Machine) -> Result<()> {
     ensure!(served(on)? == before.0);
     on.docker(["version"]).run()?.ok()?;
     with_an_open_stream(on, || {
-        on.host.machine().args(["env", "--shell", "sh", "dev"]).run()?.ok()?;
+        let env = on.host.machine().args(["env", "--shell", "sh", "dev"]).run()?;
         let after = (serial(on, "server.pem")?, serial(on, "cert.pem")?);
-        ensure!(before.0 != after.0 && before.1 != after.1, "nothing was renewed");
+        ensure!(before.0 != after.0 && before.1 != after.1, "nothing was renewed: {env}");
         ensure!(served(on)? == after.0, "the server does not show the new certificate");
         on.docker(["version"]).run()?.ok()
     })
