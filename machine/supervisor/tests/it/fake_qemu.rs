@@ -211,27 +211,26 @@ fn human(command: &str) -> Value {
 }
 
 async fn control(listener: UnixListener, running: Arc<Notify>) {
-    let mut is_first = true;
+    let mut is_ready = false;
     while let Ok((stream, _)) = listener.accept().await {
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read).lines();
-        if is_first {
-            tokio::select! {
-                () = running.notified() => {}
-                // Nobody is there to hear it.
-                _ = lines.next_line() => continue,
+        loop {
+            let line = tokio::select! {
+                () = running.notified(), if !is_ready => {
+                    is_ready = true;
+                    introduce(&mut write).await;
+                    continue;
+                }
+                line = lines.next_line() => line,
+            };
+            let Ok(Some(line)) = line else { break };
+            if line.is_empty() {
+                continue;
             }
-            let timings =
-                json!({"init_start": 1, "disk_mounted": 2, "daemon_start": 3, "api_listening": 4});
-            say(&mut write, &json!({"type": "ready", "version": "1", "timings": timings})).await;
-            let says = std::fs::read_to_string("guest.says").unwrap_or_default();
-            write.write_all(says.as_bytes()).await.unwrap();
-            is_first = false;
-        }
-        while let Ok(Some(line)) = lines.next_line().await {
             heard(&line);
             let question: Value = serde_json::from_str(&line).unwrap();
-            let answer = match question["type"].as_str().unwrap() {
+            let mut answer = match question["type"].as_str().unwrap() {
                 "load-identity" if question["tls"]["private_key"] == "wrong" => {
                     json!({"type": "identity-loaded", "result": {"Err": "wrong key"}})
                 }
@@ -239,11 +238,18 @@ async fn control(listener: UnixListener, running: Arc<Notify>) {
                 "grow-disk" => json!({"type": "disk-grown", "result": {"Ok": 1}}),
                 _ => continue,
             };
-            let mut answer = answer;
             answer["id"] = question["id"].clone();
             say(&mut write, &answer).await;
         }
     }
+}
+
+async fn introduce(write: &mut OwnedWriteHalf) {
+    let timings =
+        json!({"init_start": 1, "disk_mounted": 2, "daemon_start": 3, "api_listening": 4});
+    say(write, &json!({"type": "ready", "version": "1", "timings": timings})).await;
+    let says = std::fs::read_to_string("guest.says").unwrap_or_default();
+    write.write_all(says.as_bytes()).await.unwrap();
 }
 
 async fn agent(listener: UnixListener) {
