@@ -7,7 +7,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Chatty and of no use to whoever reads a console.
-const QUIET: &[&str] = &["russh", "hyper", "rustls", "libcontainer", "libcgroups"];
+const QUIET: &[&str] = &["russh", "hyper", "rustls"];
 
 /// Also names the process, which the kernel calls after the program's file otherwise.
 pub(crate) fn log_to_stderr(level: LevelFilter) {

@@ -10,7 +10,7 @@ use engine::time::SystemClock;
 use engine::{Engine, EngineConfig, HostFacts};
 use engine_http::{Server, ServerFacts};
 use engine_network::BridgeNetwork;
-use engine_runtime::LibcontainerRuntime;
+use engine_runtime::NamespaceRuntime;
 use guest_init::client::InitClient;
 use guest_init::disk::DATA_ROOT;
 use guest_init::handover;
@@ -24,14 +24,17 @@ const RUN_ROOT: &str = "/run/docker";
 /// How long ending them may take; init kills everything a little later.
 const DRAIN: Duration = Duration::from_secs(15);
 
+pub(crate) fn runtime(init: InitClient) -> NamespaceRuntime {
+    NamespaceRuntime::new(init, PathBuf::from(RUN_ROOT).join("runtime"))
+}
+
 pub(crate) async fn open(
     machine: &BootContract,
     chosen: &Chosen,
-    init: InitClient,
+    runtime: NamespaceRuntime,
     control: Arc<Control>,
 ) -> anyhow::Result<Arc<Engine>> {
     let run_root = PathBuf::from(RUN_ROOT);
-    let runtime = LibcontainerRuntime::new(init, run_root.join("runtime"));
     let network = BridgeNetwork::new(control, run_root.join("network"), chosen.mtu);
     let config = EngineConfig {
         data_root: DATA_ROOT.into(),

@@ -66,12 +66,14 @@ async fn run(started: u64, handover: Handover, chosen: Chosen) -> anyhow::Result
 
     let control = control::Control::start(Arc::new(duties::Guest::new(identity.clone())));
     let machine = &handover.contract;
-    let engine = engine::open(machine, &chosen, init.clone(), control.clone()).await?;
+    let runtime = engine::runtime(init.clone());
+    let engine = engine::open(machine, &chosen, runtime.clone(), control.clone()).await?;
     let server = engine::server(engine.clone());
     tokio::spawn(serve::tls(listeners.api, identity, server.clone()));
     tokio::spawn(serve::unix(listeners.local, server));
     control.announce(&handover, started, engine.clone()).await;
     upkeep::start(init, engine.clone());
+    runtime.warm_up();
     stop.recv().await;
     engine::drain(&engine, chosen.grace_seconds).await;
     Ok(())

@@ -1,5 +1,7 @@
 //! The default bridge: who is attached with which address and which published ports.
 
+mod books;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -10,13 +12,13 @@ use engine::error::{Error, Kind, Result};
 use engine::ports::{AttachRequest, Endpoint, Network, PublishRequest, Published};
 use tokio::task::JoinHandle;
 
-use crate::addresses::{self, GATEWAY, NETWORK, PREFIX_LEN, Pool};
+use crate::addresses::{self, GATEWAY, NETWORK, PREFIX_LEN};
 use crate::effects::{Cable, Effects};
-use crate::firewall::Forward;
 use crate::forward::HostForwarder;
 use crate::links::Kernel;
-use crate::ports::{PortBook, Protocol, guest_port, occupied, published};
+use crate::ports::{Protocol, guest_port, occupied, published};
 use crate::resolver;
+use books::{Attached, State};
 
 /// Containers on a bridge with NAT, ports published through the host.
 pub struct BridgeNetwork {
@@ -35,20 +37,6 @@ enum Firewall {
     #[default]
     Unknown,
     Set,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    pool: Pool,
-    book: PortBook,
-    containers: BTreeMap<String, Attached>,
-}
-
-#[derive(Debug, Default)]
-struct Attached {
-    /// None with `--network none`.
-    address: Option<Ipv4Addr>,
-    published: Vec<Published>,
 }
 
 impl std::fmt::Debug for BridgeNetwork {
@@ -222,42 +210,6 @@ impl BridgeNetwork {
                 self.state().book.strike(protocol, guest_port(port.host_port));
             }
         }
-    }
-}
-
-impl State {
-    /// Takes a container and its ports out of the books; its address stays taken.
-    fn strike(&mut self, container: &str) -> Option<Attached> {
-        let attached = self.containers.remove(container)?;
-        for port in &attached.published {
-            if let Some(protocol) = Protocol::parse(&port.protocol) {
-                self.book.strike(protocol, guest_port(port.host_port));
-            }
-        }
-        Some(attached)
-    }
-
-    fn release(&mut self, address: Option<Ipv4Addr>) {
-        if let Some(address) = address {
-            self.pool.release(address);
-        }
-    }
-
-    fn forwards(&self) -> Vec<Forward> {
-        self.containers
-            .values()
-            .filter_map(|attached| attached.address.map(|address| (address, &attached.published)))
-            .flat_map(|(address, published)| {
-                published.iter().filter_map(move |port| {
-                    Some(Forward {
-                        protocol: Protocol::parse(&port.protocol)? as u8,
-                        guest_port: guest_port(port.host_port),
-                        address,
-                        container_port: port.container_port,
-                    })
-                })
-            })
-            .collect()
     }
 }
 

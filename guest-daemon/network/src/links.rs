@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use futures::TryStreamExt;
+use futures::{TryFutureExt, TryStreamExt, try_join};
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
 use rtnetlink::{
     Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
@@ -198,20 +198,19 @@ async fn connect(bridge: &Bridge, namespace: &OwnedFd, cable: &Cable) -> io::Res
 
 /// Brings up what is in the namespace.
 async fn connect_inside(inside: &Handle, cable: Option<&Cable>) -> io::Result<()> {
-    bring_up(inside, LOOPBACK_INDEX).await?;
-    let Some(cable) = cable else { return Ok(()) };
-    let index = index_of(inside, "eth0")
-        .await?
+    let Some(cable) = cable else { return bring_up(inside, LOOPBACK_INDEX).await };
+    // Asked at once and done in this order: each answer alone would be a wait.
+    let ((), index) = try_join!(bring_up(inside, LOOPBACK_INDEX), index_of(inside, "eth0"))?;
+    let index = index
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "eth0 is not in the namespace"))?;
-    inside
-        .address()
-        .add(index, cable.address.into(), PREFIX_LEN)
-        .execute()
-        .await
-        .map_err(netlink_error)?;
-    bring_up(inside, index).await?;
+    let address = inside.address().add(index, cable.address.into(), PREFIX_LEN);
     let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(GATEWAY).build();
-    inside.route().add(route).execute().await.map_err(netlink_error)
+    try_join!(
+        address.execute().map_err(netlink_error),
+        bring_up(inside, index),
+        inside.route().add(route).execute().map_err(netlink_error),
+    )
+    .map(drop)
 }
 
 async fn bring_up(handle: &Handle, index: u32) -> io::Result<()> {

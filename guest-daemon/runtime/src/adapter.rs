@@ -2,6 +2,7 @@
 
 mod launch;
 mod recovery;
+mod warm_up;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,35 +16,40 @@ use engine::ports::{
 };
 use guest_init::client::InitClient;
 
+use crate::prepare::Kept;
 use crate::records::{self, Record, container_prefix, exec_prefix};
-use crate::{cgroup, overlay, process_table, signals};
+use crate::starter::Starter;
+use crate::{cgroup, overlay, process_table, signals, start};
 
-/// Containers built by libcontainer, in a helper process each; init is the parent of their
-/// processes and keeps their pipes.
+/// Containers made by the starter; init is the parent of their processes and keeps their pipes.
 #[derive(Clone, Debug)]
-pub struct LibcontainerRuntime {
+pub struct NamespaceRuntime {
     init: InitClient,
     state_root: PathBuf,
     records: Arc<Mutex<BTreeMap<String, Record>>>,
+    starter: Arc<Starter>,
+    kept: Arc<Kept>,
 }
 
-impl LibcontainerRuntime {
+impl NamespaceRuntime {
     /// Keeps what a later daemon needs in `state_root`, a directory in memory.
     pub fn new(init: InitClient, state_root: PathBuf) -> Self {
-        Self { init, state_root, records: Arc::default() }
+        Self {
+            init,
+            state_root,
+            records: Arc::default(),
+            starter: Arc::default(),
+            kept: Arc::default(),
+        }
     }
 
     fn records(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where libcontainer keeps its state: one directory for each container.
-    fn libcontainer_root(&self) -> PathBuf {
-        self.state_root.join("oci")
-    }
-
-    fn bundle(&self, container: &str) -> PathBuf {
-        self.state_root.join("bundle").join(container)
+    /// Where containers wait for their starts: a FIFO for each.
+    fn starts(&self) -> PathBuf {
+        self.state_root.join("start")
     }
 
     /// Changes a record, on disk first.
@@ -75,7 +81,7 @@ impl LibcontainerRuntime {
             oom_score_adj: spec.oom_score_adj,
             ..Record::default()
         };
-        std::fs::create_dir_all(self.libcontainer_root())
+        std::fs::create_dir_all(self.starts())
             .and_then(|()| records::save(&self.state_root, &record))
             .map_err(|error| Error::internal("cannot record the container", error))?;
         records.insert(spec.id.clone(), record);
@@ -92,7 +98,7 @@ impl LibcontainerRuntime {
 }
 
 #[async_trait]
-impl Runtime for LibcontainerRuntime {
+impl Runtime for NamespaceRuntime {
     async fn create(&self, spec: ContainerSpec) -> Result<Process> {
         if !is_id(&spec.id) {
             return Err(Error::invalid("not a container's id"));
@@ -112,12 +118,8 @@ impl Runtime for LibcontainerRuntime {
         // Recorded first: a daemon that finds it started lets it run again, which does no harm,
         // while one that finds it not started would delete a running container.
         self.update(container, |record| record.started = true)?;
-        let directory = self.libcontainer_root().join(container);
-        blocking(move || {
-            recovery::notify(&directory)
-                .map_err(|error| Error::internal("cannot start the container", error))
-        })
-        .await
+        start::give(&self.starts(), container)
+            .map_err(|error| Error::internal("cannot start the container", error))
     }
 
     async fn exec(&self, container: &str, exec: ExecSpec) -> Result<Process> {
@@ -160,19 +162,13 @@ impl Runtime for LibcontainerRuntime {
 
     async fn delete(&self, container: &str) -> Result<()> {
         let Ok(record) = self.record(container) else { return Ok(()) };
-        let state = [self.libcontainer_root().join(container), self.bundle(container)];
+        let starts = self.starts();
         let (id, merged) = (record.id.clone(), record.merged.clone());
         blocking(move || {
             let remove = || -> io::Result<()> {
                 cgroup::remove(&cgroup::directory(&id))?;
                 overlay::unmount_all(&merged)?;
-                for directory in state {
-                    match std::fs::remove_dir_all(directory) {
-                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                        _ => {}
-                    }
-                }
-                Ok(())
+                start::remove(&starts, &id)
             };
             remove().map_err(|error| Error::internal("cannot delete the container", error))
         })

@@ -14,11 +14,6 @@ const PARENT: &str = "/sys/fs/cgroup/docker";
 const CONTROLLERS: [&str; 6] = ["cpu", "memory", "pids", "io", "cpuset", "hugetlb"];
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The path of a container's group from the root of the hierarchy, as OCI wants it.
-pub(crate) fn relative(container: &str) -> String {
-    format!("/docker/{container}")
-}
-
 /// The directory of a container's group.
 pub(crate) fn directory(container: &str) -> PathBuf {
     Path::new(PARENT).join(container)

@@ -1,10 +1,9 @@
-//! The conversation with the helper process: one request, one answer, each a length, that many
+//! Conversations with the starter and what it forks: messages that are each a length, that many
 //! bytes of JSON, and descriptors.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -12,44 +11,25 @@ use rustix::net::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Larger than the kernel lets arguments and environment be.
 const MESSAGE_BYTES: usize = 16 << 20;
-const DESCRIPTORS: usize = 4;
+const DESCRIPTORS: usize = 5;
 
-/// Make a container up to the point where it waits for the start. With three descriptors: its
-/// standard streams, unless it has a terminal.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct CreateRequest {
-    pub(crate) id: String,
-    /// Where libcontainer keeps its state.
-    pub(crate) root: PathBuf,
-    /// The directory of `config.json`.
-    pub(crate) bundle: PathBuf,
-    pub(crate) terminal: bool,
+/// What a forked process is for.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Create,
+    Exec,
 }
 
-/// Run another process in a container. With its three streams unless it has a terminal.
+/// Fork a process. With its end of a conversation, the directory of its cgroup, and a process
+/// whose pid namespace it is to be in, unless it is the starter's or a new one.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ExecRequest {
-    pub(crate) container_pid: i32,
-    pub(crate) container_start_time: u64,
-    pub(crate) cgroup: PathBuf,
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<String>,
-    pub(crate) cwd: String,
-    pub(crate) user: String,
-    pub(crate) additional_groups: Vec<String>,
-    pub(crate) terminal: bool,
-    pub(crate) rows: u16,
-    pub(crate) columns: u16,
-    pub(crate) capabilities: Vec<String>,
-    pub(crate) no_new_privileges: bool,
-    pub(crate) seccomp: Option<Value>,
-    /// As OCI has them.
-    pub(crate) rlimits: Value,
-    pub(crate) oom_score_adj: i32,
+pub(crate) struct Order {
+    pub(crate) task: Task,
+    /// The new namespaces it is to be in, as clone(2) has them.
+    pub(crate) namespaces: u64,
 }
 
 /// What became of a request; with one descriptor, the terminal, if there is one.

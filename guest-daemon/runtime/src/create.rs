@@ -1,106 +1,138 @@
-//! The helper's task of making a container, with libcontainer.
+//! A new container's first process: makes itself what was asked for, and waits for the start.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixListener;
-use std::path::Path;
-use std::sync::Arc;
 
-use libcontainer::container::Container;
-use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::error::LibcontainerError;
-use libcontainer::syscall::syscall::SyscallType;
-use rustix::pipe::{PipeFlags, pipe_with};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::setsid;
+use rustix::fs::OFlags;
 
-use crate::channel::{Answer, CreateRequest};
-use crate::failures::Failures;
-use crate::payload::Payload;
-use crate::role::chain;
+use crate::channel;
+use crate::credentials::settle;
+use crate::failure::{Failure, doing};
+use crate::plan::CreateRequest;
+use crate::process::{Origin, Stdio, set_oom_score};
+use crate::program::{become_program, end};
+use crate::{executable, rootfs, sysctls, terminal};
 
-/// Builds the container up to the point where its first process waits for the start. That process
-/// becomes init's child when this one ends.
-pub(crate) fn create(request: CreateRequest, streams: Vec<OwnedFd>) -> (Answer, Option<OwnedFd>) {
-    match try_create(&request, streams) {
-        Ok((answer, terminal)) => (answer, terminal),
-        Err(error) => (Answer::Failed(error.to_string()), None),
+/// Does not return: becomes the container's program, or ends.
+pub(crate) fn create(
+    origin: &Origin,
+    request: CreateRequest,
+    descriptors: Vec<OwnedFd>,
+    conversation: OwnedFd,
+) -> ! {
+    let start = match prepare(origin, &request, descriptors) {
+        Ok((start, answer, terminal)) => {
+            let terminal: Vec<_> = terminal.iter().map(AsFd::as_fd).collect();
+            if channel::send(conversation.as_fd(), &answer, &terminal).is_err() {
+                end(255);
+            }
+            start
+        }
+        Err(failure) => {
+            // If nobody listens, nobody needs to know.
+            channel::send(conversation.as_fd(), &channel::Answer::from(failure), &[]).ok();
+            end(255)
+        }
+    };
+    drop(conversation);
+    if !wait(&start) {
+        end(255);
     }
+    drop(start);
+    let text = become_program(&request.process.args, &request.process.env);
+    // The container has started: its own standard error is the place where users look.
+    rustix::io::write(rustix::stdio::stderr(), format!("{text}\n").as_bytes()).ok();
+    end(255)
 }
 
-fn try_create(
+type Prepared = (OwnedFd, channel::Answer, Option<OwnedFd>);
+
+fn prepare(
+    origin: &Origin,
     request: &CreateRequest,
-    streams: Vec<OwnedFd>,
-) -> io::Result<(Answer, Option<OwnedFd>)> {
-    let failures = Failures::collect()?;
-    let (reports, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let console = request.bundle.join("tty");
-    let listener = match request.terminal {
-        true => Some(UnixListener::bind(&console)?),
-        false => None,
-    };
-    let payload = Payload { report: Arc::new(report) };
-    let container =
-        match build(request, streams, listener.is_some().then_some(console.as_path()), payload) {
-            Ok(container) => container,
-            Err(error) => return Ok((explain(&reports, &failures, &error), None)),
-        };
-    let pid =
-        container.pid().ok_or_else(|| io::Error::other("the container has no process"))?.as_raw();
-    let terminal = match &listener {
-        Some(listener) => Some(receive_terminal(listener)?),
+    descriptors: Vec<OwnedFd>,
+) -> Result<Prepared, Failure> {
+    let plan = &request.process;
+    let answer = origin.answer()?;
+    let mut descriptors = descriptors.into_iter();
+    let start = descriptors.next().ok_or_else(|| Failure::Failed("no start".to_owned()))?;
+    let mut stdio = Stdio::take(plan, &mut descriptors);
+    let filter = descriptors.next();
+    set_oom_score(plan.oom_score_adj)?;
+    setsid()?;
+    join(request)?;
+    umask(Mode::empty());
+    rootfs::build(request)?;
+    for (name, value) in &request.sysctls {
+        sysctls::set(&origin.proc, name, value)
+            .map_err(doing(&format!("cannot set the sysctl {name}")))?;
+    }
+    let master = match plan.terminal {
+        Some(size) => {
+            let (master, slave) = terminal::open(size, request.user.uid)
+                .map_err(doing("cannot make the terminal"))?;
+            terminal::mount_console(&slave).map_err(doing("cannot mount the console"))?;
+            stdio = Stdio::Terminal(slave);
+            Some(master)
+        }
         None => None,
     };
-    Ok((Answer::Running { pid, start_time: guest_process::start_time(pid)? }, terminal))
+    stdio.connect()?;
+    own_null()?;
+    umask(Mode::from_bits_truncate(0o022));
+    settle(plan, &request.user, filter.as_ref())?;
+    let program = plan.args.first().map(String::as_str).unwrap_or_default();
+    executable::find(program, &plan.env).map_err(|error| Failure::Refused(error.to_string()))?;
+    Ok((start, answer, master))
 }
 
-fn build(
-    request: &CreateRequest,
-    streams: Vec<OwnedFd>,
-    console: Option<&Path>,
-    payload: Payload,
-) -> Result<Container, LibcontainerError> {
-    let mut builder = ContainerBuilder::new(request.id.clone(), SyscallType::default())
-        .with_root_path(&request.root)?
-        .with_executor(payload)
-        .with_console_socket(console);
-    let mut streams = streams.into_iter();
-    if let (Some(stdin), Some(stdout), Some(stderr)) =
-        (streams.next(), streams.next(), streams.next())
-    {
-        builder = builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr);
+/// Joins the namespaces that are there, makes the one of the cgroup, and names the host.
+fn join(request: &CreateRequest) -> Result<(), Failure> {
+    for path in &request.joined {
+        let enter = || -> io::Result<()> { Ok(setns(File::open(path)?, CloneFlags::empty())?) };
+        enter().map_err(doing(&format!("cannot join {}", path.display())))?;
     }
-    builder.as_init(&request.bundle).with_systemd(false).with_detach(true).build()
-}
-
-/// What the process itself reported is the user's mistake, everything else is not.
-fn explain(reports: &OwnedFd, failures: &Failures, error: &LibcontainerError) -> Answer {
-    let mut buffer = [0; 4096];
-    match rustix::io::read(reports, &mut buffer) {
-        Ok(length) if length > 0 => {
-            Answer::Refused(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    if request.own_cgroup_namespace {
+        unshare(CloneFlags::CLONE_NEWCGROUP).map_err(doing("cannot make a cgroup namespace"))?;
+    }
+    if let Some((hostname, domainname)) = &request.names {
+        nix::unistd::sethostname(hostname).map_err(doing("cannot set the host name"))?;
+        if !domainname.is_empty() {
+            rustix::system::setdomainname(domainname.as_bytes())
+                .map_err(doing("cannot set the domain name"))?;
         }
-        _ => Answer::Failed(failures.first().unwrap_or_else(|| chain(error))),
     }
+    Ok(())
 }
 
-/// Takes the terminal that the container has made. Its process connected before it was forked, so
-/// this does not wait.
-fn receive_terminal(listener: &UnixListener) -> io::Result<OwnedFd> {
-    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-    let (connection, _) = listener.accept()?;
-    let mut name = [0; 64];
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    recvmsg(
-        connection.as_fd(),
-        &mut [io::IoSliceMut::new(&mut name)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
-    ancillary
-        .drain()
-        .find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-            _ => None,
-        })
-        .ok_or_else(|| io::Error::other("the container sent no terminal"))
+/// Replaces the guest's null device by the container's among the standard streams.
+fn own_null() -> Result<(), Failure> {
+    use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+    let nulls = [rootfs::is_null(stdin())?, rootfs::is_null(stdout())?, rootfs::is_null(stderr())?];
+    if nulls == [false; 3] {
+        return Ok(());
+    }
+    let null = rootfs::open_null(OFlags::RDWR)?;
+    for (is_null, replace) in nulls.into_iter().zip([dup2_stdin, dup2_stdout, dup2_stderr]) {
+        if is_null {
+            replace(&null)?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the word to start; false when it will not come.
+fn wait(start: &OwnedFd) -> bool {
+    let mut byte = [0];
+    loop {
+        match rustix::io::read(start, &mut byte) {
+            Ok(count) => return count == 1,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::libc;
 
@@ -109,11 +110,25 @@ pub(crate) fn program(rules: &[Rule]) -> Vec<Instruction> {
     program
 }
 
-/// Attaches the rules to a cgroup; they hold until the cgroup is removed.
-pub(crate) fn attach(cgroup: &Path, rules: &[Rule]) -> io::Result<()> {
-    let directory = std::fs::File::open(cgroup)?;
-    let loaded = load(&program(rules))?;
-    attach_loaded(directory.as_fd().as_raw_fd(), loaded.as_raw_fd())
+/// The default rules as a program of the kernel's, loaded when it is first needed: the kernel
+/// takes longer to check and translate it than to attach it.
+#[derive(Debug, Default)]
+pub(crate) struct DeviceFilter(OnceLock<OwnedFd>);
+
+impl DeviceFilter {
+    /// Attaches the rules to a cgroup; they hold until the cgroup is removed.
+    pub(crate) fn attach(&self, cgroup: &Path) -> io::Result<()> {
+        let directory = std::fs::File::open(cgroup)?;
+        let loaded = match self.0.get() {
+            Some(loaded) => loaded,
+            None => {
+                let loaded = load(&program(&DEFAULT_RULES))?;
+                // If another thread was faster, its program is the same.
+                self.0.get_or_init(|| loaded)
+            }
+        };
+        attach_loaded(directory.as_fd().as_raw_fd(), loaded.as_raw_fd())
+    }
 }
 
 /// The beginning of `union bpf_attr` for loading; the kernel takes the rest as zero.

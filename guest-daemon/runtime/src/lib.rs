@@ -1,33 +1,43 @@
 //! Namespaces, cgroups, mounts, seccomp and terminals, behind the engine's Runtime port.
 //!
-//! **Invariant:** the daemon has threads, so it never forks; whatever needs a fork is done by a
-//! helper, which is this program started anew with [`role_main`] as its body. Processes of
-//! containers become children of PID 1 and their pipes are kept there, so they outlive the daemon.
+//! **Invariant:** the daemon has threads, so it never forks; whatever needs a fork is done by the
+//! starter, which is this program once more with [`role_main`] as its body. Processes of
+//! containers are children of PID 1 and their pipes are kept there, so they outlive the daemon.
 
 mod adapter;
+mod attach;
 mod beneath;
 mod capabilities;
 mod cgroup;
 mod channel;
+mod clone;
 mod create;
+mod credentials;
 mod device_filter;
+mod devices;
 mod exec;
 mod executable;
-mod failures;
+mod failure;
 mod identity;
+mod mount_options;
 mod nodes;
-mod oci;
 mod overlay;
-mod payload;
+mod plan;
 mod prepare;
+mod process;
 mod process_table;
+mod program;
 mod records;
 mod role;
+mod rootfs;
 mod seccomp;
 mod signals;
+mod start;
 mod starter;
 mod stdio;
 mod streams;
+mod sysctls;
+mod terminal;
 
-pub use adapter::LibcontainerRuntime;
+pub use adapter::NamespaceRuntime;
 pub use role::role_main;

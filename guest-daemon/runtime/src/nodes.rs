@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{major, minor};
 
-use crate::oci::Node;
+use crate::plan::Node;
 
 /// Directories that every container has of its own, and the guest's own console.
 const NOT_GIVEN: [&str; 5] = ["pts", "shm", "fd", "mqueue", "console"];
@@ -32,7 +32,7 @@ fn collect(directory: &Path, nodes: &mut Vec<Node>) -> io::Result<()> {
             let metadata = entry.metadata()?;
             nodes.push(Node {
                 path: entry.path(),
-                kind: if kind.is_block_device() { "b" } else { "c" },
+                is_block: kind.is_block_device(),
                 major: major(metadata.rdev()),
                 minor: minor(metadata.rdev()),
                 mode: metadata.mode() & 0o7777,

@@ -11,6 +11,8 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
 };
 
+use crate::attach::explained;
+
 /// Mounts the layers at `root.merged`.
 ///
 /// Each layer is an option of its own: the old mount(2) takes all options in one page, which
@@ -34,18 +36,6 @@ fn configure(context: &OwnedFd, root: &RootFilesystem) -> io::Result<()> {
     // disk changes.
     fsconfig_set_string(context, "index", "off")?;
     Ok(fsconfig_create(context)?)
-}
-
-/// The kernel's own words about a failed mount can be read from its context.
-fn explained(context: &OwnedFd, error: io::Error) -> io::Error {
-    let mut buffer = [0; 512];
-    match rustix::io::read(context, &mut buffer) {
-        Ok(length) if length > 0 => {
-            let text = String::from_utf8_lossy(&buffer[..length]).trim().to_owned();
-            io::Error::new(error.kind(), format!("{text}: {error}"))
-        }
-        _ => error,
-    }
 }
 
 /// Unmounts whatever is mounted at `merged`. Succeeds when nothing is.

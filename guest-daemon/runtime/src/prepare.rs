@@ -1,30 +1,41 @@
-//! What must be there before libcontainer builds a container: root, user, devices, limits, and the
-//! specification.
+//! What must be there before a container's first process is forked: root, user, devices, limits, and
+//! the plan.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::error::{Error, Result};
 use engine::ports::{ContainerSpec, NamespaceMode, Seccomp};
-use serde_json::Value;
 
-use crate::oci::{self, Resolved};
-use crate::seccomp::{self, Machine};
-use crate::{beneath, capabilities, cgroup, device_filter, identity, nodes, overlay};
+use crate::device_filter::DeviceFilter;
+use crate::plan::{self, CreateRequest, Resolved};
+use crate::seccomp::filter::{Filter, Filters};
+use crate::sysctls::{self, Own};
+use crate::{beneath, capabilities, cgroup, identity, nodes, overlay};
+
+/// What is made once and used for every container.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) filters: Filters,
+    pub(crate) devices: DeviceFilter,
+}
 
 /// Where the kernel's file systems are mounted; an image must not lead these elsewhere.
 const SYSTEM_DIRECTORIES: [&str; 8] =
     ["dev", "dev/pts", "dev/shm", "dev/mqueue", "proc", "sys", "sys/fs", "sys/fs/cgroup"];
 
-/// Mounts the root, looks up what depends on it, makes the cgroup, and writes the bundle. Returns
-/// the user's number. Blocks.
+/// Mounts the root, looks up what depends on it, and makes the cgroup. Returns the plan and the
+/// filter that goes with it. Blocks.
 pub(crate) fn prepare(
+    kept: &Kept,
     spec: &ContainerSpec,
-    bundle: &Path,
-    joined: Vec<(&'static str, String)>,
-) -> Result<u32> {
+    joined: Vec<PathBuf>,
+) -> Result<(CreateRequest, Option<Arc<Filter>>)> {
     check(spec)?;
+    let capabilities = granted(&spec.capabilities, spec.privileged)?;
+    let filter = filter(&kept.filters, &spec.seccomp, &spec.capabilities, spec.privileged)?;
     overlay::mount(&spec.root)
         .map_err(|error| failed("cannot mount the root file system", error))?;
     let root = beneath::open_root(&spec.root.merged)
@@ -34,11 +45,10 @@ pub(crate) fn prepare(
         .map_err(|error| Error::invalid(error.to_string()))?;
     create_working_directory(&root, spec)
         .map_err(|error| failed("cannot create the working directory", error))?;
-    let uid = identity.uid;
     let resolved = Resolved {
         identity,
-        capabilities: granted(&spec.capabilities, spec.privileged)?,
-        seccomp: profile(&spec.seccomp, &spec.capabilities, spec.privileged)?,
+        capabilities,
+        filter_flags: filter.as_ref().map(|filter| filter.flags),
         joined,
         devices: match spec.privileged {
             true => nodes::all(Path::new("/dev"))
@@ -51,38 +61,36 @@ pub(crate) fn prepare(
     cgroup::create(&group, &spec.cgroup)
         .map_err(|error| failed("cannot create the cgroup", error))?;
     if !spec.privileged {
-        device_filter::attach(&group, &device_filter::DEFAULT_RULES)
+        kept.devices
+            .attach(&group)
             .map_err(|error| failed("cannot set the device filter", error))?;
     }
-    write_bundle(bundle, &oci::specification(spec, &resolved))
-        .map_err(|error| failed("cannot write the container's specification", error))?;
-    Ok(uid)
+    Ok((plan::container(spec, resolved), filter))
 }
 
 /// The capabilities of a process.
-pub(crate) fn granted(given: &[String], privileged: bool) -> Result<Vec<String>> {
+pub(crate) fn granted(given: &[String], privileged: bool) -> Result<u64> {
     match privileged {
-        false => Ok(given.to_vec()),
+        false => capabilities::set(given)
+            .map_err(|name| Error::invalid(format!("unknown capability: {name}"))),
         true => capabilities::all().map_err(|error| failed("cannot list capabilities", error)),
     }
 }
 
 /// The system call filter for a process.
-pub(crate) fn profile(
+pub(crate) fn filter(
+    filters: &Filters,
     seccomp: &Seccomp,
     capabilities: &[String],
     privileged: bool,
-) -> Result<Option<Value>> {
-    if privileged {
-        return Ok(None);
-    }
-    let machine = Machine::current();
+) -> Result<Option<Arc<Filter>>> {
     let profile = match seccomp {
+        _ if privileged => return Ok(None),
         Seccomp::Unconfined => return Ok(None),
-        Seccomp::Default => seccomp::default_profile(capabilities, &machine),
-        Seccomp::Profile(text) => seccomp::custom_profile(text, capabilities, &machine),
+        Seccomp::Default => None,
+        Seccomp::Profile(text) => Some(text.as_str()),
     };
-    profile.map(Some).map_err(|error| {
+    filters.get(profile, capabilities).map(Some).map_err(|error| {
         let text = crate::role::chain(&error);
         Error::invalid(text)
     })
@@ -92,11 +100,13 @@ fn check(spec: &ContainerSpec) -> Result<()> {
     if matches!(spec.ipc, NamespaceMode::Container(_)) {
         return Err(Error::unimplemented("--ipc container:… is not implemented"));
     }
+    let own = Own {
+        network: spec.network_namespace.is_some(),
+        ipc: spec.ipc == NamespaceMode::Private,
+        uts: spec.uts != NamespaceMode::Host,
+    };
     for name in spec.sysctls.keys() {
-        let honest = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
-        if !honest || name.contains("..") {
-            return Err(Error::invalid(format!("sysctl {name:?} is not allowed")));
-        }
+        sysctls::check(name, own).map_err(|error| Error::invalid(error.to_string()))?;
     }
     Ok(())
 }
@@ -136,11 +146,6 @@ fn create_working_directory(root: &OwnedFd, spec: &ContainerSpec) -> io::Result<
 fn shared_memory(spec: &ContainerSpec) -> Option<PathBuf> {
     let shared = Path::new("/dev/shm");
     (spec.ipc == NamespaceMode::Host && shared.is_dir()).then(|| shared.to_owned())
-}
-
-fn write_bundle(bundle: &Path, document: &Value) -> io::Result<()> {
-    std::fs::create_dir_all(bundle)?;
-    std::fs::write(bundle.join("config.json"), serde_json::to_vec(document)?)
 }
 
 pub(crate) fn failed(what: &str, error: io::Error) -> Error {
@@ -193,21 +198,22 @@ mod tests {
 
     #[test]
     fn privileged_processes_have_no_filter() {
-        assert!(profile(&Seccomp::Default, &[], true).unwrap().is_none());
-        assert!(profile(&Seccomp::Unconfined, &[], false).unwrap().is_none());
-        assert!(profile(&Seccomp::Default, &[], false).unwrap().is_some());
-        let error = profile(&Seccomp::Profile("{".into()), &[], false).unwrap_err();
+        let filters = Filters::default();
+        assert!(filter(&filters, &Seccomp::Default, &[], true).unwrap().is_none());
+        assert!(filter(&filters, &Seccomp::Unconfined, &[], false).unwrap().is_none());
+        assert!(filter(&filters, &Seccomp::Default, &[], false).unwrap().is_some());
+        let error = filter(&filters, &Seccomp::Profile("{".into()), &[], false).unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidArgument);
     }
 
     #[test]
-    fn sysctls_that_are_paths_are_refused() {
-        for name in ["kernel.shm+kernel.core_pattern", "a=b", "net/../kernel/x", "net ipv4"] {
-            let spec = ContainerSpec {
-                sysctls: [(name.to_owned(), "1".to_owned())].into(),
-                ..ContainerSpec::default()
-            };
-            assert_eq!(check(&spec).unwrap_err().kind(), Kind::InvalidArgument, "{name}");
-        }
+    fn settings_of_the_guest_are_refused() {
+        let spec = ContainerSpec {
+            sysctls: [("net.ipv4.ip_forward".to_owned(), "1".to_owned())].into(),
+            ..ContainerSpec::default()
+        };
+        assert_eq!(check(&spec).unwrap_err().kind(), Kind::InvalidArgument, "no own network");
+        let own = ContainerSpec { network_namespace: Some("/n".into()), ..spec };
+        check(&own).unwrap();
     }
 }

@@ -1,6 +1,10 @@
-//! The helper's side: this program started again, for one task.
+//! The starter: this program once more, without threads, which forks what becomes the processes of
+//! containers.
 //!
-//! **Invariant:** no thread is ever started here; forking and joining mount namespaces need that.
+//! It waits for orders as long as the daemon lives. Starting a program of this size anew for every
+//! process costs more than all the rest.
+//!
+//! **Invariant:** no thread is ever started here; forking and joining namespaces need that.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,35 +12,107 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use nix::libc;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl;
+use nix::unistd::{ForkResult, fork, setsid};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
-use crate::channel::{self, Answer};
-use crate::starter::Task;
+use crate::channel::{self, Answer, Order, Task};
+use crate::clone::{Side, clone_sibling};
+use crate::process::Origin;
+use crate::program::end;
 use crate::{create, exec};
 
-/// The body of `PROGRAM runtime TASK`; `args` are those after `runtime`. To be called before any
-/// thread is started.
-pub fn role_main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let task = args.next();
-    let done = match task.as_deref().and_then(|name| name.to_str()) {
-        Some(name) if name == Task::Create.name() => serve(create::create),
-        Some(name) if name == Task::Exec.name() => serve(exec::exec),
-        _ => return ExitCode::from(2),
-    };
-    // Whoever started this sees that there was no answer.
-    if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// The body of `PROGRAM runtime`, with a socket for orders as its standard input. To be called
+/// before any thread is started.
+pub fn role_main(_args: impl Iterator<Item = OsString>) -> ExitCode {
+    match orphan() {
+        // Whoever started this waits for its end only.
+        Ok(ForkResult::Parent { .. }) => ExitCode::SUCCESS,
+        Ok(ForkResult::Child) => match serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
-fn serve<T: serde::de::DeserializeOwned>(
-    task: fn(T, Vec<OwnedFd>) -> (Answer, Option<OwnedFd>),
-) -> io::Result<()> {
+/// Becomes a child of PID 1, whose children its siblings will be.
+#[expect(unsafe_code, reason = "fork(2) is unsafe where there are threads")]
+fn orphan() -> nix::Result<ForkResult> {
+    // SAFETY: this process has one thread.
+    unsafe { fork() }
+}
+
+fn serve() -> io::Result<()> {
     let socket = take_standard_input()?;
+    setsid()?;
+    prctl::set_name(c"starter")?;
+    // Its copies are visible in containers for a moment and must not be looked into.
+    prctl::set_dumpable(false)?;
+    let origin = Origin::here()?;
+    loop {
+        let Ok((order, descriptors)) = channel::receive::<Order>(&socket) else {
+            // The daemon has ended.
+            return Ok(());
+        };
+        let mut descriptors = descriptors.into_iter();
+        let (Some(conversation), Some(cgroup)) = (descriptors.next(), descriptors.next()) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        match fork_one(&origin, &order, &cgroup, descriptors.next())? {
+            Ok(Side::Old) => {}
+            Ok(Side::New) => {
+                drop((socket, cgroup));
+                converse(&origin, order.task, conversation)
+            }
+            // If the daemon does not listen any more, nobody needs to know.
+            Err(answer) => drop(channel::send(conversation.as_fd(), &answer, &[])),
+        }
+    }
+}
+
+/// Forks, in the pid namespace of `container` if there is one. The outer error is the end of this
+/// process: it would go on forking into a container.
+fn fork_one(
+    origin: &Origin,
+    order: &Order,
+    cgroup: &OwnedFd,
+    container: Option<OwnedFd>,
+) -> io::Result<Result<Side, Answer>> {
+    let gone = || Answer::Refused("the container is not running".to_owned());
+    let Some(container) = container else {
+        let forked = clone_sibling(order.namespaces, cgroup.as_fd());
+        return Ok(forked.map_err(|error| Answer::Failed(format!("cannot fork: {error}"))));
+    };
+    if setns(&container, CloneFlags::CLONE_NEWPID).is_err() {
+        return Ok(Err(gone()));
+    }
+    // Without its first process a pid namespace takes no others.
+    let forked = clone_sibling(order.namespaces, cgroup.as_fd()).map_err(|_| gone());
+    if forked != Ok(Side::New) {
+        setns(&origin.pid_namespace, CloneFlags::CLONE_NEWPID)?;
+    }
+    Ok(forked)
+}
+
+/// The new process: reads what it is to become, and becomes it.
+fn converse(origin: &Origin, task: Task, conversation: OwnedFd) -> ! {
     // The container must not be able to reach the daemon's keys through an inherited keyring.
     join_new_keyring();
-    let (request, descriptors) = channel::receive(&socket)?;
-    let (answer, terminal) = task(request, descriptors);
-    let terminal: Vec<_> = terminal.iter().map(AsFd::as_fd).collect();
-    channel::send(socket.as_fd(), &answer, &terminal)
+    match task {
+        Task::Create => {
+            if let Ok((request, descriptors)) = channel::receive(&conversation) {
+                create::create(origin, request, descriptors, conversation);
+            }
+        }
+        Task::Exec => {
+            if let Ok((request, descriptors)) = channel::receive(&conversation) {
+                exec::exec(origin, request, descriptors, conversation);
+            }
+        }
+    }
+    end(255)
 }
 
 /// Moves the socket away from descriptor 0, where a container would inherit it.

@@ -3,6 +3,8 @@
 //! A profile's rules may depend on the container's capabilities, the processor and the kernel; the
 //! OCI form has none of that.
 
+pub(crate) mod filter;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,6 +21,12 @@ pub(crate) enum ProfileError {
     TwoArchitectures,
     #[error("use either 'name' or 'names' in a seccomp rule")]
     Names,
+    #[error("unknown {0} in the seccomp profile: {1}")]
+    Unknown(&'static str, String),
+    #[error("the seccomp profile cannot be used")]
+    Refused(#[source] libseccomp::error::SeccompError),
+    #[error("the seccomp filter cannot be kept")]
+    Export(#[source] std::io::Error),
 }
 
 #[derive(Deserialize)]
@@ -199,13 +207,8 @@ fn oci_rule(rule: Rule) -> Result<Value, ProfileError> {
 }
 
 fn oci_argument(argument: &Argument) -> Value {
-    // libcontainer takes a masked comparison's mask from valueTwo and what is compared with from
-    // value; the OCI form has them the other way round.
-    let (value, value_two) = match argument.op.as_str() {
-        "SCMP_CMP_MASKED_EQ" => (argument.value_two, argument.value),
-        _ => (argument.value, argument.value_two),
-    };
-    json!({ "index": argument.index, "value": value, "valueTwo": value_two, "op": argument.op })
+    let Argument { index, value, value_two, op } = argument;
+    json!({ "index": index, "value": value, "valueTwo": value_two, "op": op })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use engine::ports::ProcessIo;
+use futures::future::try_join_all;
 use guest_init::client::InitClient;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -48,10 +49,10 @@ impl Ends {
 
     /// Has init keep them, so that they outlive this daemon.
     pub(crate) async fn keep(&self, init: &InitClient, prefix: &str) -> io::Result<()> {
-        for (name, descriptor) in &self.0 {
-            init.store(&format!("{prefix}{name}"), descriptor.as_fd()).await?;
-        }
-        Ok(())
+        let stores = self.0.iter().map(|(name, descriptor)| async move {
+            init.store(&format!("{prefix}{name}"), descriptor.as_fd()).await
+        });
+        try_join_all(stores).await.map(drop)
     }
 
     /// Opens them for the engine.

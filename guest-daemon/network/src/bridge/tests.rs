@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::firewall::Forward;
 
 #[derive(Default)]
 struct Fakes {

@@ -1,20 +1,17 @@
 //! Taking over from an earlier daemon.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 
 use engine::error::{Error, Result};
 use engine::ports::{Process, Recovered, Runtime};
 
-use super::LibcontainerRuntime;
-use crate::beneath;
+use super::NamespaceRuntime;
 use crate::records::{self, ProcessRecord, Record, container_prefix, exec_prefix};
+use crate::start;
 use crate::stdio::Ends;
 
-impl LibcontainerRuntime {
+impl NamespaceRuntime {
     pub(super) async fn recover_all(&self) -> Result<Vec<Recovered>> {
         let lost = |error| Error::internal("cannot recover the containers", error);
         let found = records::load_all(&self.state_root).map_err(lost)?;
@@ -25,9 +22,8 @@ impl LibcontainerRuntime {
             self.records().insert(record.id.clone(), record.clone());
             match self.revive(&record, &mut kept)? {
                 Some(container) => {
-                    let directory = self.libcontainer_root().join(&record.id);
                     if record.started
-                        && let Err(error) = notify_again(&directory)
+                        && let Err(error) = start::give_again(&self.starts(), &record.id)
                     {
                         tracing::warn!(container = record.id, %error, "cannot start it again");
                     }
@@ -71,30 +67,5 @@ impl LibcontainerRuntime {
             execs,
             started: record.started,
         }))
-    }
-}
-
-/// Tells a container that waits for its start to run.
-pub(super) fn notify(directory: &Path) -> io::Result<()> {
-    // By way of a descriptor, because the path may be longer than a socket's may be.
-    let directory = beneath::open_root(directory)?;
-    let path = format!("/proc/self/fd/{}/notify.sock", directory.as_raw_fd());
-    io::Write::write_all(&mut UnixStream::connect(path)?, b"start container")
-}
-
-/// As [`notify`], for a container that most likely runs already and does not listen any more.
-fn notify_again(directory: &Path) -> io::Result<()> {
-    match notify(directory) {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::NotFound
-                    | io::ErrorKind::BrokenPipe
-            ) =>
-        {
-            Ok(())
-        }
-        other => other,
     }
 }

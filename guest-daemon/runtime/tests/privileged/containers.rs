@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use engine::ports::{ContainerSpec, ExecSpec, OutputPipe, Process, RootFilesystem, Runtime};
-use engine_runtime::LibcontainerRuntime;
+use engine_runtime::NamespaceRuntime;
 use guest_init::client::InitClient;
 
 use crate::SCRATCH;
 
-pub(crate) fn runtime() -> LibcontainerRuntime {
-    LibcontainerRuntime::new(InitClient::connect().unwrap(), Path::new(SCRATCH).join("runtime"))
+pub(crate) fn runtime() -> NamespaceRuntime {
+    NamespaceRuntime::new(InitClient::connect().unwrap(), Path::new(SCRATCH).join("runtime"))
 }
 
 pub(crate) fn strings(items: &[&str]) -> Vec<String> {
@@ -54,10 +54,7 @@ pub(crate) async fn read_all(pipe: Option<Box<dyn OutputPipe>>) -> String {
     }
 }
 
-pub(crate) async fn finish(
-    runtime: &LibcontainerRuntime,
-    process: Process,
-) -> (i32, String, String) {
+pub(crate) async fn finish(runtime: &NamespaceRuntime, process: Process) -> (i32, String, String) {
     let stdout = read_all(process.io.stdout).await;
     let stderr = match process.io.stderr {
         Some(pipe) => read_all(Some(pipe)).await,
@@ -66,10 +63,7 @@ pub(crate) async fn finish(
     (runtime.wait(process.id).await.unwrap().code, stdout, stderr)
 }
 
-pub(crate) async fn run(
-    runtime: &LibcontainerRuntime,
-    spec: ContainerSpec,
-) -> (i32, String, String) {
+pub(crate) async fn run(runtime: &NamespaceRuntime, spec: ContainerSpec) -> (i32, String, String) {
     let id = spec.id.clone();
     let started = std::time::Instant::now();
     let process = runtime.create(spec).await.unwrap();

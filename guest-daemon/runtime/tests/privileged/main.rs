@@ -4,6 +4,7 @@
 
 mod containers;
 mod init;
+mod isolation;
 mod scenarios;
 
 use std::path::Path;

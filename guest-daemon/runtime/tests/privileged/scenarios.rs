@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use engine::error::Kind;
 use engine::ports::{ContainerSpec, ExecSpec, Runtime, StdioKind, TerminalSize};
-use engine_runtime::LibcontainerRuntime;
+use engine_runtime::NamespaceRuntime;
 
 use crate::SCRATCH;
 use crate::containers::{exec_spec, finish, run, runtime, shell, spec, strings};
@@ -22,20 +22,25 @@ pub(crate) async fn all(init: Init) {
     another_process(&runtime).await;
     the_next_daemon(&runtime).await;
     killing(&runtime).await;
+    crate::isolation::all(&runtime).await;
     assert_eq!(init.kept(), Vec::<String>::new(), "init keeps nothing");
     let left = |path: &str| {
         let path = PathBuf::from(SCRATCH).join(path);
         std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>()
     };
-    assert_eq!(left("runtime/oci"), Vec::<std::ffi::OsString>::new());
-    assert_eq!(left("runtime/bundle"), Vec::<std::ffi::OsString>::new());
+    assert_eq!(left("runtime/start"), Vec::<std::ffi::OsString>::new());
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains("overlay /run/machine"), "{mounts}");
-    std::fs::remove_dir("/sys/fs/cgroup/docker").unwrap();
+    // A dockerd of this host has its groups in the same place.
+    let groups = std::fs::read_dir("/sys/fs/cgroup/docker").unwrap();
+    let names = groups.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let ours: Vec<String> = names.filter(|name| name.starts_with(&"0".repeat(60))).collect();
+    assert_eq!(ours, Vec::<String>::new());
+    std::fs::remove_dir("/sys/fs/cgroup/docker").ok();
     println!("nothing is left");
 }
 
-async fn output_and_exit_code(runtime: &LibcontainerRuntime) {
+async fn output_and_exit_code(runtime: &NamespaceRuntime) {
     let result = run(runtime, shell(1, "echo out; echo err >&2; exit 42")).await;
     assert_eq!(result, (42, "out\n".into(), "err\n".into()));
     let result = run(runtime, spec(1, &["env"])).await;
@@ -47,7 +52,7 @@ async fn output_and_exit_code(runtime: &LibcontainerRuntime) {
     println!("output, environment and exit codes");
 }
 
-async fn confinement(runtime: &LibcontainerRuntime) {
+async fn confinement(runtime: &NamespaceRuntime) {
     let script = "grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups|SigIgn|SigBlk)' /proc/self/status; ls /proc/self/fd | wc -l
         head -c1 /proc/acpi/x 2>&1 | wc -c; ls /sys/firmware | wc -l
         echo x 2>&1 >/proc/sys/kernel/hostname; unshare -m true 2>&1; unshare -U true 2>&1
@@ -55,7 +60,7 @@ async fn confinement(runtime: &LibcontainerRuntime) {
         head -c1 /dev/zero | wc -c; cat /proc/self/cgroup; cat /proc/self/oom_score_adj; umask
         ls /dev; ls /dev/pts; df | grep shm; (true & true)
         mount -t tmpfs x /tmp 2>&1; ls -ld /made/here | cut -c1-10";
-    let (code, stdout, stderr) =
+    let (_, stdout, stderr) =
         run(runtime, ContainerSpec { oom_score_adj: 17, ..shell(2, script) }).await;
 
     for line in [
@@ -88,7 +93,7 @@ async fn confinement(runtime: &LibcontainerRuntime) {
     println!("confinement");
 }
 
-async fn users(runtime: &LibcontainerRuntime) {
+async fn users(runtime: &NamespaceRuntime) {
     let script = "id; echo written >/dev/stdout; grep -E 'Cap(Eff|Prm|Bnd)|Seccomp:' /proc/self/status; echo $HOME";
     let (code, stdout, stderr) =
         run(runtime, ContainerSpec { user: "app".into(), ..shell(3, script) }).await;
@@ -103,7 +108,7 @@ async fn users(runtime: &LibcontainerRuntime) {
     println!("users");
 }
 
-async fn input(runtime: &LibcontainerRuntime) {
+async fn input(runtime: &NamespaceRuntime) {
     let spec = ContainerSpec { open_stdin: true, ..spec(4, &["cat"]) };
     let id = spec.id.clone();
     let process = runtime.create(spec).await.unwrap();
@@ -126,7 +131,7 @@ async fn input(runtime: &LibcontainerRuntime) {
     println!("input");
 }
 
-async fn terminal(runtime: &LibcontainerRuntime) {
+async fn terminal(runtime: &NamespaceRuntime) {
     let script = "tty; stty size; stat -c %u:%a /dev/pts/0; ls -l /dev/console | head -c 10; echo; read line; echo got $line; stty size; echo err >&2";
     let spec = ContainerSpec {
         stdio: StdioKind::Terminal,
@@ -151,7 +156,7 @@ async fn terminal(runtime: &LibcontainerRuntime) {
     println!("terminal");
 }
 
-async fn refusals(runtime: &LibcontainerRuntime) {
+async fn refusals(runtime: &NamespaceRuntime) {
     let cases: [(ContainerSpec, &str); 6] = [
         (spec(6, &["nosuch"]), r#"exec: "nosuch": executable file not found in $PATH"#),
         (spec(6, &["/x"]), r#"exec: "/x": stat /x: no such file or directory"#),
@@ -185,10 +190,9 @@ async fn refusals(runtime: &LibcontainerRuntime) {
     println!("refusals");
 }
 
-async fn privileged(runtime: &LibcontainerRuntime) {
+async fn privileged(runtime: &NamespaceRuntime) {
     let script = "grep -E 'CapEff|Seccomp:' /proc/self/status; unshare -m true && echo unshared; ls /dev | grep -E 'null|kmsg'; head -c0 /dev/kmsg && echo opened";
-    let (code, stdout, stderr) =
-        run(runtime, ContainerSpec { privileged: true, ..shell(7, script) }).await;
+    let (_, stdout, _) = run(runtime, ContainerSpec { privileged: true, ..shell(7, script) }).await;
 
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let all = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).unwrap();
@@ -198,7 +202,7 @@ async fn privileged(runtime: &LibcontainerRuntime) {
     println!("privileged");
 }
 
-async fn another_process(runtime: &LibcontainerRuntime) {
+async fn another_process(runtime: &NamespaceRuntime) {
     let spec = shell(8, "sleep 1000");
     let id = spec.id.clone();
     runtime.create(spec).await.unwrap();
@@ -271,7 +275,7 @@ async fn another_process(runtime: &LibcontainerRuntime) {
     println!("other processes");
 }
 
-async fn the_next_daemon(first: &LibcontainerRuntime) {
+async fn the_next_daemon(first: &NamespaceRuntime) {
     let spec = ContainerSpec {
         open_stdin: true,
         ..shell(9, "echo before; read x; echo after $x; exit 5")
@@ -315,7 +319,7 @@ async fn the_next_daemon(first: &LibcontainerRuntime) {
     println!("the next daemon");
 }
 
-async fn killing(runtime: &LibcontainerRuntime) {
+async fn killing(runtime: &NamespaceRuntime) {
     let spec = shell(11, "sleep 1000 & sleep 1000 & echo; sleep 1000");
     let id = spec.id.clone();
     let mut process = runtime.create(spec).await.unwrap();

@@ -1,60 +1,11 @@
 //! The last step of every process: find the program and become it.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
-use libcontainer::oci_spec::runtime::Spec;
-use libcontainer::workload::{
-    Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
-};
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
 use crate::executable;
-
-/// Replaces libcontainer's way: it finds programs as dockerd does and keeps the environment in its
-/// order, and what is wrong it also says through a pipe, in words that are not wrapped.
-#[derive(Clone, Debug)]
-pub(crate) struct Payload {
-    pub(crate) report: Arc<OwnedFd>,
-}
-
-impl Executor for Payload {
-    fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
-        let (args, env) = command(spec);
-        let program = args.first().map(String::as_str).unwrap_or_default();
-        executable::find(program, env).map(drop).map_err(|error| {
-            let text = error.to_string();
-            // If this fails, the same text still comes as a part of libcontainer's error.
-            rustix::io::write(&self.report, text.as_bytes()).ok();
-            ExecutorValidationError::ArgValidationError(text)
-        })
-    }
-
-    fn setup_envs(
-        &self,
-        _envs: std::collections::HashMap<String, String>,
-    ) -> Result<(), ExecutorSetEnvsError> {
-        // Given to execve(2) below.
-        Ok(())
-    }
-
-    fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
-        let (args, env) = command(spec);
-        let text = become_program(args, env);
-        // The container has started: its own standard error is the place where users look.
-        rustix::io::write(rustix::stdio::stderr(), format!("{text}\n").as_bytes()).ok();
-        Err(ExecutorError::Other(text))
-    }
-}
-
-fn command(spec: &Spec) -> (&[String], &[String]) {
-    let process = spec.process().as_ref();
-    let args = process.and_then(|process| process.args().as_deref()).unwrap_or_default();
-    let env = process.and_then(|process| process.env().as_deref()).unwrap_or_default();
-    (args, env)
-}
 
 /// Becomes the program; returns only when that fails, with the reason.
 pub(crate) fn become_program(args: &[String], env: &[String]) -> String {
@@ -112,6 +63,17 @@ fn reset_signals() {
     }
     // It takes no argument that could be wrong.
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).ok();
+}
+
+/// Has every descriptor but the standard ones closed when the process becomes a program. All of
+/// ours are so anyway; this holds for those of libraries too.
+#[expect(unsafe_code, reason = "close_range(2) has no safe wrapper")]
+pub(crate) fn close_others_on_exec() -> std::io::Result<()> {
+    const CLOSE_ON_EXEC: libc::c_uint = 4;
+    // SAFETY: nothing is closed, and the call takes no pointers.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_ON_EXEC) };
+    if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Ends the process at once: nothing of the program it was copied from may run.

@@ -1,0 +1,132 @@
+//! What separates a container from the guest: its tree of files, and the program that makes it.
+
+use std::path::Path;
+
+use engine::error::Kind;
+use engine::ports::{ContainerSpec, Mount, NamespaceMode, Runtime};
+use engine_runtime::NamespaceRuntime;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::Pid;
+
+use crate::SCRATCH;
+use crate::containers::{exec_spec, finish, run, shell, spec, strings};
+
+pub(crate) async fn all(runtime: &NamespaceRuntime) {
+    mounts(runtime).await;
+    proc_stays(runtime).await;
+    anothers_processes(runtime).await;
+    the_program_cannot_be_written(runtime).await;
+    the_starter_is_replaced(runtime).await;
+}
+
+fn mount(kind: &str, source: &str, destination: &str, options: &[&str]) -> Mount {
+    Mount {
+        source: source.to_owned(),
+        destination: destination.to_owned(),
+        kind: kind.to_owned(),
+        options: strings(options),
+    }
+}
+
+async fn mounts(runtime: &NamespaceRuntime) {
+    let shared = Path::new(SCRATCH).join("shared");
+    std::fs::create_dir_all(&shared).unwrap();
+    std::fs::write(shared.join("file"), "content\n").unwrap();
+    let (directory, file) = (shared.to_str().unwrap(), shared.join("file"));
+    let script =
+        "cat /new/file /data/file; echo a > /new/file; echo b > /data/b; echo c > /t/c; echo d > /x
+        grep -E ' /t ' /proc/mounts; cat /proc/sys/kernel/shmmax";
+    let spec = ContainerSpec {
+        readonly_root: true,
+        mounts: vec![
+            mount("bind", file.to_str().unwrap(), "/new/file", &["rbind", "rprivate", "ro"]),
+            mount("bind", directory, "/data", &["rbind", "rprivate", "rw"]),
+            mount("tmpfs", "tmpfs", "/t", &["noexec", "nosuid", "nodev", "size=64k"]),
+        ],
+        sysctls: [("kernel.shmmax".to_owned(), "4321".to_owned())].into(),
+        ..shell(12, script)
+    };
+    let (_, stdout, stderr) = run(runtime, spec).await;
+
+    assert!(stdout.starts_with("content\ncontent\n"), "{stdout}");
+    assert!(stdout.contains("tmpfs /t tmpfs rw,nosuid,nodev,noexec,relatime,size=64k"), "{stdout}");
+    assert!(stdout.ends_with("4321\n"), "{stdout}");
+    for refused in ["/new/file", "/x"] {
+        let text = format!("can't create {refused}: Read-only file system");
+        assert!(stderr.contains(&text), "{text:?} in {stderr}");
+    }
+    assert_eq!(std::fs::read_to_string(shared.join("b")).unwrap(), "b\n");
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+    println!("mounts");
+}
+
+async fn proc_stays(runtime: &NamespaceRuntime) {
+    let shared = Path::new(SCRATCH).join("shared");
+    let source = shared.to_str().unwrap();
+    for destination in ["/proc", "/proc/sys", "/proc/self/attr", "/made/../proc"] {
+        let mounts = vec![mount("bind", source, destination, &["rbind"])];
+        let spec = ContainerSpec { mounts, ..spec(13, &["true"]) };
+        let id = spec.id.clone();
+        runtime.create(spec).await.unwrap_err();
+        runtime.delete(&id).await.unwrap();
+    }
+    let sysctls = [("kernel.core_pattern".to_owned(), "|/x".to_owned())].into();
+    let spec = ContainerSpec { sysctls, ..spec(13, &["true"]) };
+    assert_eq!(runtime.create(spec).await.unwrap_err().kind(), Kind::InvalidArgument);
+    println!("/proc stays the kernel's");
+}
+
+async fn anothers_processes(runtime: &NamespaceRuntime) {
+    let first = spec(14, &["sleep", "1000"]);
+    let id = first.id.clone();
+    runtime.create(first).await.unwrap();
+    runtime.start(&id).await.unwrap();
+    let joining = ContainerSpec {
+        pid: NamespaceMode::Container(id.clone()),
+        uts: NamespaceMode::Container(id.clone()),
+        ..shell(15, "cat /proc/1/cmdline; hostname")
+    };
+    let (_, stdout, _) = run(runtime, joining).await;
+    assert_eq!(stdout, "sleep\x001000\x00box\n");
+    // The one that forks is not left in there.
+    let (_, stdout, _) = run(runtime, shell(15, "echo $$")).await;
+    assert_eq!(stdout, "1\n");
+    runtime.delete(&id).await.unwrap();
+    println!("another container's namespaces");
+}
+
+async fn the_program_cannot_be_written(runtime: &NamespaceRuntime) {
+    let waiting = spec(16, &["true"]);
+    let id = waiting.id.clone();
+    let process = runtime.create(waiting).await.unwrap();
+    let program = format!("/proc/{}/exe", process.id.pid);
+    assert!(statvfs(program.as_str()).unwrap().flags().contains(FsFlags::ST_RDONLY));
+    runtime.delete(&id).await.unwrap();
+    println!("nobody writes to the program");
+}
+
+async fn the_starter_is_replaced(runtime: &NamespaceRuntime) {
+    let first = spec(17, &["sleep", "1000"]);
+    let id = first.id.clone();
+    runtime.create(first).await.unwrap();
+    runtime.start(&id).await.unwrap();
+    let starter = starter().unwrap();
+    kill(starter, Signal::SIGKILL).unwrap();
+    nix::sys::wait::waitpid(starter, None).unwrap();
+    let process = runtime.exec(&id, exec_spec(1, "exit 7")).await.unwrap();
+    assert_eq!(finish(runtime, process).await.0, 7);
+    runtime.delete(&id).await.unwrap();
+    println!("a starter that died is replaced");
+}
+
+/// A child of this process, which stands in for PID 1.
+fn starter() -> Option<Pid> {
+    let own = std::process::id();
+    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
+    let all = children.unwrap();
+    all.split_whitespace().find_map(|pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        (name == "starter\n").then(|| Pid::from_raw(pid.parse().unwrap()))
+    })
+}
