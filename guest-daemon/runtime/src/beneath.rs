@@ -1,12 +1,16 @@
 //! Files inside a root that is not to be trusted: every path is resolved by the kernel as if the
 //! root were `/`.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2};
+use rustix::fs::{
+    FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat,
+};
 use rustix::io::Errno;
 
 const FLAGS: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
@@ -21,24 +25,75 @@ pub(crate) fn open_root(path: &Path) -> io::Result<OwnedFd> {
 pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     // The path is taken from the root, whether it begins with a slash or not.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    Ok(openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), FLAGS)?)
+    Ok(resolve(root, path, flags, FLAGS)?)
+}
+
+/// When something is renamed or mounted anywhere meanwhile, the kernel cannot tell whether `..`
+/// led out, and says to try again. There is nothing to wait for, so the tries are counted.
+fn resolve(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+    rules: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
+    const TRIES: usize = 128;
+    let attempt = || openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), rules);
+    for _ in 1..TRIES {
+        match attempt() {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+    attempt()
 }
 
 /// Reads a regular file of at most `limit` bytes.
 pub(crate) fn read_file(root: BorrowedFd<'_>, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+    // Looked at before it is opened: opening some devices has effects.
+    check_regular(&open(root, Path::new(path), OFlags::PATH)?)?;
     // Without blocking, because a FIFO would.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = open(root, Path::new(path), flags)?;
-    let stat = fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
-    }
+    check_regular(&file)?;
     let mut bytes = Vec::new();
     File::from(file).take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than any honest one"));
     }
     Ok(bytes)
+}
+
+fn check_regular(file: &OwnedFd) -> io::Result<()> {
+    match FileType::from_raw_mode(fstat(file)?.st_mode) {
+        FileType::RegularFile => Ok(()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file")),
+    }
+}
+
+/// Makes an empty file, and the directories it is in, unless there is something. Where a link
+/// leads nowhere, the file is made where it leads, as images have it with /etc/resolv.conf.
+pub(crate) fn create_file(root: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let mut path = path.to_owned();
+    // As many links as the kernel follows.
+    for _ in 0..40 {
+        match open(root, &path, OFlags::PATH) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other.map(drop),
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        create_dir_all(root, parent)?;
+        let directory = open(root, parent, OFlags::PATH | OFlags::DIRECTORY)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(&directory, name, flags, Mode::from_raw_mode(0o644)) {
+            Err(Errno::EXIST) => {}
+            other => return Ok(other.map(drop)?),
+        }
+        let link = readlinkat(&directory, name, Vec::new())?;
+        path = parent.join(OsStr::from_bytes(link.as_bytes()));
+    }
+    Err(Errno::LOOP.into())
 }
 
 /// Makes a directory and its parents, as far as they are missing.
@@ -51,7 +106,11 @@ pub(crate) fn create_dir_all(root: BorrowedFd<'_>, path: &Path) -> io::Result<()
     let mut done = PathBuf::new();
     let mut parent = open(root, Path::new(""), flags)?;
     for component in path.components() {
-        let Component::Normal(name) = component else { continue };
+        let name = match component {
+            Component::Normal(name) => name,
+            Component::ParentDir => OsStr::new(".."),
+            _ => continue,
+        };
         done.push(name);
         parent = match open(root, &done, flags) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -69,9 +128,9 @@ pub(crate) fn create_dir_all(root: BorrowedFd<'_>, path: &Path) -> io::Result<()
 
 /// Whether nothing or a real directory is at a path: no link on the way, no file at its end.
 pub(crate) fn is_plain_directory(root: BorrowedFd<'_>, path: &str) -> io::Result<bool> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match openat2(root, path, flags, Mode::empty(), resolve) {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let rules = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match resolve(root, Path::new(path), flags, rules) {
         Ok(_) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::LOOP | Errno::NOTDIR) => Ok(false),
         Err(error) => Err(error.into()),
@@ -113,6 +172,38 @@ mod tests {
         read_file(root.as_fd(), "../secret", 10).unwrap_err();
         create_dir_all(root.as_fd(), Path::new("/../../up")).unwrap();
         assert!(dir.path().join("root/up").is_dir());
+        create_dir_all(root.as_fd(), Path::new("/a/../b/c")).unwrap();
+        assert!(dir.path().join("root/b/c").is_dir());
+    }
+
+    #[test]
+    fn a_file_is_made_where_a_link_leads_inside_the_root() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("root/etc")).unwrap();
+        let root = open_root(&dir.path().join("root")).unwrap();
+        symlink("../run/a/resolv.conf", dir.path().join("root/etc/resolv.conf")).unwrap();
+        symlink("/../../../up", dir.path().join("root/etc/hosts")).unwrap();
+        symlink("round", dir.path().join("root/etc/round")).unwrap();
+        for path in ["/etc/resolv.conf", "/etc/hosts", "/new/file", "/etc/../other"] {
+            create_file(root.as_fd(), Path::new(path)).unwrap();
+        }
+        for made in ["run/a/resolv.conf", "up", "new/file", "other"] {
+            assert!(dir.path().join("root").join(made).is_file(), "{made}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing outside");
+        create_file(root.as_fd(), Path::new("/etc/round")).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = open_root(dir.path()).unwrap();
+        let fifo = dir.path().join("fifo");
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, mode, 0).unwrap();
+        // Whoever opens a FIFO for reading lets a writer in.
+        let error = read_file(root.as_fd(), "fifo", 10).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

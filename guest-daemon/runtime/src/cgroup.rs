@@ -202,6 +202,23 @@ pub(crate) fn processes(directory: &Path) -> io::Result<Vec<i32>> {
     Ok(pids)
 }
 
+/// Where another process of a container is to be: in its group, or, if it has arranged groups of
+/// its own, beside its first process: a group whose controllers are handed on takes no processes.
+pub(crate) fn directory_beside(first: i32, container: &str) -> io::Result<PathBuf> {
+    let directory = directory(container);
+    if fs::read_to_string(directory.join("cgroup.subtree_control"))?.trim().is_empty() {
+        return Ok(directory);
+    }
+    let groups = fs::read_to_string(format!("/proc/{first}/cgroup"))?;
+    Ok(group_of(&groups).filter(|group| group.starts_with(&directory)).unwrap_or(directory))
+}
+
+/// The directory of the group in /proc/PID/cgroup.
+fn group_of(groups: &str) -> Option<PathBuf> {
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    Some(Path::new(ROOT).join(path))
+}
+
 /// Whether the kernel killed a process of the group for want of memory.
 pub(crate) fn oom_killed(directory: &Path) -> bool {
     fs::read_to_string(directory.join("memory.events"))
@@ -268,6 +285,13 @@ mod tests {
         assert_eq!(counter(events, "max"), None);
         assert!(is_populated("populated 1\nfrozen 0\n"));
         assert!(!is_populated("populated 0\nfrozen 0\n"));
+    }
+
+    #[test]
+    fn the_group_of_a_process_is_the_one_of_version_two() {
+        let groups = "3:cpuset:/a\n0::/docker/ab/init\n";
+        assert_eq!(group_of(groups), Some("/sys/fs/cgroup/docker/ab/init".into()));
+        assert_eq!(group_of("3:cpuset:/a\n"), None);
     }
 
     #[test]

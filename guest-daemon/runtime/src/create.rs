@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
-use rustix::fs::OFlags;
 
 use crate::channel;
 use crate::credentials::settle;
@@ -19,7 +18,7 @@ use crate::{executable, rootfs, sysctls, terminal};
 
 /// Does not return: becomes the container's program, or ends.
 pub(crate) fn create(
-    origin: &Origin,
+    origin: Origin,
     request: CreateRequest,
     descriptors: Vec<OwnedFd>,
     conversation: OwnedFd,
@@ -52,7 +51,7 @@ pub(crate) fn create(
 type Prepared = (OwnedFd, channel::Answer, Option<OwnedFd>);
 
 fn prepare(
-    origin: &Origin,
+    origin: Origin,
     request: &CreateRequest,
     descriptors: Vec<OwnedFd>,
 ) -> Result<Prepared, Failure> {
@@ -65,12 +64,14 @@ fn prepare(
     set_oom_score(plan.oom_score_adj)?;
     setsid()?;
     join(request)?;
-    umask(Mode::empty());
-    rootfs::build(request)?;
     for (name, value) in &request.sysctls {
         sysctls::set(&origin.proc, name, value)
             .map_err(doing(&format!("cannot set the sysctl {name}")))?;
     }
+    // Whoever could look into this process would find a way to the guest in it.
+    drop(origin);
+    umask(Mode::empty());
+    rootfs::build(request)?;
     let master = match plan.terminal {
         Some(size) => {
             let (master, slave) = terminal::open(size, request.user.uid)
@@ -82,7 +83,7 @@ fn prepare(
         None => None,
     };
     stdio.connect()?;
-    own_null()?;
+    rootfs::own_null()?;
     umask(Mode::from_bits_truncate(0o022));
     settle(plan, &request.user, filter.as_ref())?;
     let program = plan.args.first().map(String::as_str).unwrap_or_default();
@@ -104,22 +105,6 @@ fn join(request: &CreateRequest) -> Result<(), Failure> {
         if !domainname.is_empty() {
             rustix::system::setdomainname(domainname.as_bytes())
                 .map_err(doing("cannot set the domain name"))?;
-        }
-    }
-    Ok(())
-}
-
-/// Replaces the guest's null device by the container's among the standard streams.
-fn own_null() -> Result<(), Failure> {
-    use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
-    let nulls = [rootfs::is_null(stdin())?, rootfs::is_null(stdout())?, rootfs::is_null(stderr())?];
-    if nulls == [false; 3] {
-        return Ok(());
-    }
-    let null = rootfs::open_null(OFlags::RDWR)?;
-    for (is_null, replace) in nulls.into_iter().zip([dup2_stdin, dup2_stdout, dup2_stderr]) {
-        if is_null {
-            replace(&null)?;
         }
     }
     Ok(())

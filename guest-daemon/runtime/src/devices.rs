@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, makedev, mknodat, symlinkat};
+use rustix::io::Errno;
 
 use crate::beneath;
 use crate::plan::Node;
@@ -34,21 +35,23 @@ pub(crate) fn populate(root: &OwnedFd, more: &[Node]) -> io::Result<()> {
     for (name, major, minor) in DEFAULT {
         if !more.iter().any(|node| node.path == Path::new("/dev").join(name)) {
             let mode = Mode::from_raw_mode(0o666);
-            mknodat(&dev, name, FileType::CharacterDevice, mode, makedev(major, minor))?;
+            match mknodat(&dev, name, FileType::CharacterDevice, mode, makedev(major, minor)) {
+                // Something that was asked for is mounted there.
+                Err(Errno::EXIST) => {}
+                other => other?,
+            }
         }
     }
     for node in more {
         make(&dev, node)?;
     }
-    for (target, name) in LINKS {
+    let kcore = Path::new("/proc/kcore").exists().then_some(("/proc/kcore", "kcore"));
+    for (target, name) in LINKS.into_iter().chain(kcore) {
         match symlinkat(target, &dev, name) {
-            // One of the guest's nodes has the name.
-            Err(rustix::io::Errno::EXIST) => {}
+            // One of the guest's nodes has the name, or a mount.
+            Err(Errno::EXIST) => {}
             other => other?,
         }
-    }
-    if Path::new("/proc/kcore").exists() {
-        symlinkat("/proc/kcore", &dev, "kcore")?;
     }
     Ok(())
 }
@@ -70,7 +73,11 @@ fn make(dev: &OwnedFd, node: &Node) -> io::Result<()> {
         // The container's own terminals are behind the link of this name.
         return Ok(());
     }
-    mknodat(&directory, name, kind, mode, makedev(node.major, node.minor))?;
+    match mknodat(&directory, name, kind, mode, makedev(node.major, node.minor)) {
+        // What is mounted there keeps its owner.
+        Err(Errno::EXIST) => return Ok(()),
+        other => other?,
+    }
     let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
     Ok(chownat(&directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::channel::{self, Answer};
 use crate::credentials::settle;
@@ -13,11 +14,11 @@ use crate::failure::{Failure, doing};
 use crate::plan::{ExecRequest, User, with_home};
 use crate::process::{Origin, Stdio, set_oom_score};
 use crate::program::{become_program, end};
-use crate::{beneath, identity, terminal};
+use crate::{beneath, identity, rootfs, terminal};
 
 /// Does not return: becomes the program, or says why not.
 pub(crate) fn exec(
-    origin: &Origin,
+    origin: Origin,
     request: ExecRequest,
     descriptors: Vec<OwnedFd>,
     conversation: OwnedFd,
@@ -31,7 +32,7 @@ pub(crate) fn exec(
 /// Returns only when it cannot become the program. It says that it runs before it does; that the
 /// conversation is over then tells that it really does.
 fn run(
-    origin: &Origin,
+    origin: Origin,
     request: ExecRequest,
     descriptors: Vec<OwnedFd>,
     conversation: &OwnedFd,
@@ -48,10 +49,20 @@ fn run(
     }
 }
 
+/// The container may have taken its null device away; then input that has ended does as well.
+fn own_null() -> Result<(), Failure> {
+    if rootfs::own_null().is_ok() {
+        return Ok(());
+    }
+    let (ended, _) = pipe_with(PipeFlags::CLOEXEC)?;
+    // Only the input is ever the guest's null device.
+    Ok(rustix::stdio::dup2_stdin(&ended)?)
+}
+
 type Prepared = (Answer, Option<OwnedFd>, Vec<String>);
 
 fn prepare(
-    origin: &Origin,
+    origin: Origin,
     request: &ExecRequest,
     descriptors: Vec<OwnedFd>,
 ) -> Result<Prepared, Failure> {
@@ -62,6 +73,8 @@ fn prepare(
     let mut stdio = Stdio::take(plan, &mut descriptors);
     let filter = descriptors.next();
     set_oom_score(plan.oom_score_adj)?;
+    // Before the container can see anything of this process but its number.
+    drop(origin);
     // It is in the cgroup and the pid namespace already.
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWNET
@@ -86,6 +99,7 @@ fn prepare(
     stdio.give_to(identity.uid)?;
     setsid()?;
     stdio.connect()?;
+    own_null()?;
     umask(Mode::from_bits_truncate(0o022));
     settle(plan, &User::from(&identity), filter.as_ref())?;
     let env = with_home(&plan.env, &identity.home);

@@ -3,6 +3,7 @@
 //! **Invariant:** digits are never a name, so an image cannot make `1000` mean root; the files are
 //! untrusted, so reading them is bounded and never leaves the image.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -91,11 +92,9 @@ fn resolve_in(
     for group in additional_groups {
         all.push(group_id(groups, group)?);
     }
-    for gid in all {
-        if !identity.groups.contains(&gid) {
-            identity.groups.push(gid);
-        }
-    }
+    // The file may name very many.
+    let mut known = HashSet::new();
+    identity.groups = all.into_iter().filter(|gid| known.insert(*gid)).collect();
     Ok(identity)
 }
 

@@ -1,11 +1,15 @@
 //! What `ps` shows of a process, read from /proc (the fields are described in proc(5)).
 
+use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use engine::ports::ProcessEntry;
 
 /// Clock ticks a second; Linux shows user space no other number.
 const TICKS: u64 = 100;
+
+/// A process's arguments may be longer; nobody reads that many.
+const FILE_BYTES: u64 = 64 << 10;
 
 /// The processes among these that still exist.
 pub(crate) fn entries(pids: &[i32]) -> Vec<ProcessEntry> {
@@ -14,7 +18,13 @@ pub(crate) fn entries(pids: &[i32]) -> Vec<ProcessEntry> {
 }
 
 fn entry(pid: i32, boot: i128) -> Option<ProcessEntry> {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
+    let read = |file: &str| {
+        let file = std::fs::File::open(format!("/proc/{pid}/{file}")).ok()?;
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        // A process names itself as it likes, and must not hide by that.
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
     let command = read("cmdline")?.split('\0').collect::<Vec<_>>().join(" ").trim_end().to_owned();
     let user = read("status")?
         .lines()

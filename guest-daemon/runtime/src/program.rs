@@ -67,12 +67,20 @@ fn reset_signals() {
 
 /// Has every descriptor but the standard ones closed when the process becomes a program. All of
 /// ours are so anyway; this holds for those of libraries too.
-#[expect(unsafe_code, reason = "close_range(2) has no safe wrapper")]
 pub(crate) fn close_others_on_exec() -> std::io::Result<()> {
     const CLOSE_ON_EXEC: libc::c_uint = 4;
-    // SAFETY: nothing is closed, and the call takes no pointers.
-    let result =
-        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_ON_EXEC) };
+    close_range(CLOSE_ON_EXEC)
+}
+
+/// Closes every descriptor but the standard ones, for a process that has opened none.
+pub(crate) fn close_others() -> std::io::Result<()> {
+    close_range(0)
+}
+
+#[expect(unsafe_code, reason = "close_range(2) has no safe wrapper")]
+fn close_range(flags: libc::c_uint) -> std::io::Result<()> {
+    // SAFETY: the call takes no pointers; if it closes, the caller owns nothing that is closed.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flags) };
     if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -20,7 +20,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat};
 use crate::channel::{self, Answer, Order, Task};
 use crate::clone::{Side, clone_sibling};
 use crate::process::Origin;
-use crate::program::end;
+use crate::program::{close_others, end};
 use crate::{create, exec};
 
 /// The body of `PROGRAM runtime`, with a socket for orders as its standard input. To be called
@@ -45,6 +45,8 @@ fn orphan() -> nix::Result<ForkResult> {
 }
 
 fn serve() -> io::Result<()> {
+    // Nothing else is open yet that is ours; what came from elsewhere is not for containers.
+    close_others()?;
     let socket = take_standard_input()?;
     setsid()?;
     prctl::set_name(c"starter")?;
@@ -64,7 +66,7 @@ fn serve() -> io::Result<()> {
             Ok(Side::Old) => {}
             Ok(Side::New) => {
                 drop((socket, cgroup));
-                converse(&origin, order.task, conversation)
+                converse(origin, order.task, conversation)
             }
             // If the daemon does not listen any more, nobody needs to know.
             Err(answer) => drop(channel::send(conversation.as_fd(), &answer, &[])),
@@ -88,8 +90,13 @@ fn fork_one(
     if setns(&container, CloneFlags::CLONE_NEWPID).is_err() {
         return Ok(Err(gone()));
     }
-    // Without its first process a pid namespace takes no others.
-    let forked = clone_sibling(order.namespaces, cgroup.as_fd()).map_err(|_| gone());
+    let forked = clone_sibling(order.namespaces, cgroup.as_fd()).map_err(|error| {
+        match error.raw_os_error() {
+            // Without its first process a pid namespace takes no others.
+            Some(libc::ENOMEM) => gone(),
+            _ => Answer::Failed(format!("cannot fork: {error}")),
+        }
+    });
     if forked != Ok(Side::New) {
         setns(&origin.pid_namespace, CloneFlags::CLONE_NEWPID)?;
     }
@@ -97,7 +104,7 @@ fn fork_one(
 }
 
 /// The new process: reads what it is to become, and becomes it.
-fn converse(origin: &Origin, task: Task, conversation: OwnedFd) -> ! {
+fn converse(origin: Origin, task: Task, conversation: OwnedFd) -> ! {
     // The container must not be able to reach the daemon's keys through an inherited keyring.
     join_new_keyring();
     match task {

@@ -10,7 +10,7 @@ use std::path::Path;
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::fchdir;
-use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, major, minor, openat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, major, minor};
 use rustix::mount::MountAttrFlags;
 use rustix::process::pivot_root;
 
@@ -37,8 +37,8 @@ const PROC_FILES: [&str; 8] = [
 /// Builds it and enters it; this process must have a mount namespace of its own.
 pub(crate) fn build(request: &CreateRequest) -> Result<(), Failure> {
     let nothing = None::<&str>;
-    // What is mounted here is of no concern to the guest.
-    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_SLAVE, nothing)
+    // What is mounted here is of no concern to the guest, nor the other way round.
+    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)
         .map_err(doing("cannot separate the mounts"))?;
     let root = beneath::open_root(&request.root).map_err(doing("cannot open the root"))?;
     for mount in &request.mounts {
@@ -81,7 +81,7 @@ fn place(root: &OwnedFd, plan: &MountPlan) -> io::Result<()> {
     if is_directory {
         beneath::create_dir_all(root.as_fd(), destination)?;
     } else {
-        create_file(root, destination)?;
+        beneath::create_file(root.as_fd(), destination)?;
     }
     let is_proc = fstatfs(&tree)?.f_type.cast_unsigned() == PROC_MAGIC;
     let target = target(root, plan, is_proc)?;
@@ -106,20 +106,6 @@ fn target(root: &OwnedFd, plan: &MountPlan, is_proc: bool) -> io::Result<OwnedFd
         true => Ok(target),
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it cannot be inside /proc")),
     }
-}
-
-/// Makes an empty file to mount on, unless there is something.
-fn create_file(root: &OwnedFd, path: &Path) -> io::Result<()> {
-    if beneath::open(root.as_fd(), path, OFlags::PATH).is_ok() {
-        return Ok(());
-    }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    beneath::create_dir_all(root.as_fd(), parent)?;
-    let parent = beneath::open(root.as_fd(), parent, OFlags::PATH | OFlags::DIRECTORY)?;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)?)
 }
 
 /// Makes the root `/` and takes the guest's away.
@@ -202,4 +188,20 @@ pub(crate) fn is_null(descriptor: impl AsFd) -> io::Result<bool> {
     let stat = fstat(descriptor)?;
     let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
     Ok(is_device && (major(stat.st_rdev), minor(stat.st_rdev)) == (1, 3))
+}
+
+/// Replaces the guest's null device by the container's among the standard streams.
+pub(crate) fn own_null() -> Result<(), Failure> {
+    use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+    let nulls = [is_null(stdin())?, is_null(stdout())?, is_null(stderr())?];
+    if nulls == [false; 3] {
+        return Ok(());
+    }
+    let null = open_null(OFlags::RDWR)?;
+    for (is_null, replace) in nulls.into_iter().zip([dup2_stdin, dup2_stdout, dup2_stderr]) {
+        if is_null {
+            replace(&null)?;
+        }
+    }
+    Ok(())
 }

@@ -35,7 +35,16 @@ pub(crate) fn open(size: Size, uid: u32) -> io::Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn mount_console(slave: &OwnedFd) -> io::Result<()> {
     let root = beneath::open_root(Path::new("/"))?;
     let dev = beneath::open(root.as_fd(), Path::new("/dev"), OFlags::PATH | OFlags::DIRECTORY)?;
-    let flags = OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let console = rustix::fs::openat(&dev, "console", flags, Mode::from_raw_mode(0o620))?;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(&dev, "console", flags, Mode::from_raw_mode(0o620)) {
+        Err(rustix::io::Errno::EXIST) => {}
+        other => drop(other?),
+    }
+    // What was there before is not opened: a FIFO would block.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let console = rustix::fs::openat(&dev, "console", flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&console)?.st_mode) == FileType::Symlink {
+        return Err(io::Error::other("/dev/console is a link"));
+    }
     attach::attach(&attach::copy(slave.as_fd())?, console.as_fd())
 }

@@ -132,7 +132,7 @@ impl NamespaceRuntime {
         let request = plan::process(exec, capabilities, flags, limits, score);
         let container = hold(first).ok_or_else(|| not_running(&record.id))?;
         let run = || -> io::Result<(Answer, Ends)> {
-            let cgroup = File::open(cgroup::directory(&record.id))?;
+            let cgroup = File::open(cgroup::directory_beside(first.pid, &record.id)?)?;
             let order = Order { task: Task::Exec, namespaces: 0 };
             let (ends, theirs) = pipes(exec.stdio, exec.open_stdin)?;
             let mut given = vec![container.as_fd()];

@@ -30,7 +30,11 @@ impl NamespaceRuntime {
                     recovered.push(container);
                 }
                 // The earlier daemon died while making it; nobody knows of it.
-                None => self.delete(&record.id).await?,
+                None => {
+                    if let Err(error) = self.delete(&record.id).await {
+                        tracing::error!(container = record.id, %error, "a half made container stays");
+                    }
+                }
             }
         }
         // What nobody asked for belongs to nobody.

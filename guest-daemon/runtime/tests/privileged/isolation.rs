@@ -18,6 +18,9 @@ pub(crate) async fn all(runtime: &NamespaceRuntime) {
     anothers_processes(runtime).await;
     the_program_cannot_be_written(runtime).await;
     the_starter_is_replaced(runtime).await;
+    nothing_of_the_guest_is_open(runtime).await;
+    places_in_dev(runtime).await;
+    a_link_that_leads_nowhere(runtime).await;
 }
 
 fn mount(kind: &str, source: &str, destination: &str, options: &[&str]) -> Mount {
@@ -118,6 +121,80 @@ async fn the_starter_is_replaced(runtime: &NamespaceRuntime) {
     assert_eq!(finish(runtime, process).await.0, 7);
     runtime.delete(&id).await.unwrap();
     println!("a starter that died is replaced");
+}
+
+async fn nothing_of_the_guest_is_open(runtime: &NamespaceRuntime) {
+    let waiting = spec(18, &["sleep", "1000"]);
+    let id = waiting.id.clone();
+    let process = runtime.create(waiting).await.unwrap();
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(format!("/proc/{}/fd", process.id.pid)).unwrap() {
+        // The conversation is being closed at this very moment.
+        open.extend(std::fs::read_link(entry.unwrap().path()));
+    }
+    let count =
+        |start: &str| open.iter().filter(|it| it.to_string_lossy().starts_with(start)).count();
+    let expected = [("/dev/null", 1), ("pipe:", 2), ("/run/machine/runtime/start/", 1)];
+    for (start, number) in expected {
+        assert_eq!(count(start), number, "{start}: {open:?}");
+    }
+    assert_eq!(open.len(), 4 + count("socket:"), "{open:?}");
+    assert!(count("socket:") < 2, "{open:?}");
+
+    runtime.start(&id).await.unwrap();
+    // Of which file system it is: the container's own /dev.
+    let script = "[ $(stat -c %d /proc/self/fd/0 -L) = $(stat -c %d /dev) ] && ls /proc/self/fd";
+    let process = runtime.exec(&id, exec_spec(1, script)).await.unwrap();
+    assert_eq!(finish(runtime, process).await, (0, "0\n1\n2\n3\n".into(), String::new()));
+    for number in 3..16 {
+        let mut exec = exec_spec(number, "pwd");
+        exec.working_dir = format!("/proc/self/fd/{number}");
+        assert_eq!(runtime.exec(&id, exec).await.unwrap_err().kind(), Kind::InvalidArgument);
+    }
+    runtime.delete(&id).await.unwrap();
+    for number in 3..16 {
+        let working_dir = format!("/proc/self/fd/{number}");
+        let spec = ContainerSpec { working_dir, ..spec(18, &["pwd"]) };
+        assert_eq!(runtime.create(spec).await.unwrap_err().kind(), Kind::InvalidArgument);
+    }
+    println!("nothing of the guest is open");
+}
+
+async fn places_in_dev(runtime: &NamespaceRuntime) {
+    let mounts = vec![mount("bind", "/dev/zero", "/dev/random", &["rbind"])];
+    let spec = ContainerSpec { mounts, ..shell(19, "head -c 3 /dev/random | wc -c") };
+    assert_eq!(run(runtime, spec).await, (0, "3\n".into(), String::new()));
+
+    // A volume as /dev, with a FIFO where the console belongs.
+    let dev = Path::new(SCRATCH).join("dev");
+    std::fs::create_dir_all(&dev).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o666);
+    for (name, kind, device) in [
+        ("console", rustix::fs::FileType::Fifo, 0),
+        ("null", rustix::fs::FileType::CharacterDevice, rustix::fs::makedev(1, 3)),
+    ] {
+        rustix::fs::mknodat(rustix::fs::CWD, dev.join(name), kind, mode, device).unwrap();
+    }
+    let mounts = vec![mount("bind", dev.to_str().unwrap(), "/dev", &["rbind"])];
+    let spec = ContainerSpec {
+        mounts,
+        stdio: engine::ports::StdioKind::Terminal,
+        ..shell(19, "[ -c /dev/console ]")
+    };
+    // It has no terminals of its own then, and says so instead of waiting.
+    runtime.create(spec).await.unwrap_err();
+    println!("places in /dev");
+}
+
+async fn a_link_that_leads_nowhere(runtime: &NamespaceRuntime) {
+    let source = Path::new(SCRATCH).join("shared/file");
+    let mounts = vec![mount("bind", source.to_str().unwrap(), "/etc/resolv.conf", &["rbind"])];
+    let spec = ContainerSpec { mounts, ..shell(20, "cat /run/there/resolv.conf") };
+    std::fs::create_dir_all(spec.root.upper.join("etc")).unwrap();
+    let link = spec.root.upper.join("etc/resolv.conf");
+    std::os::unix::fs::symlink("../run/there/resolv.conf", link).unwrap();
+    assert_eq!(run(runtime, spec).await, (0, "content\n".into(), String::new()));
+    println!("a link that leads nowhere");
 }
 
 /// A child of this process, which stands in for PID 1.
