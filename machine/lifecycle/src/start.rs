@@ -8,6 +8,9 @@ use crate::driver::{Progress, Started};
 use crate::state::{Decision, Operation, decide};
 use crate::{Error, MachineName, Machines, Outcome, State, identity};
 
+/// Between two looks at a machine on which something is under way: nobody tells of its end.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How a machine is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StartOptions {
@@ -40,7 +43,7 @@ impl Machines {
         progress: &dyn Progress,
     ) -> Result<Outcome<Started>, Error> {
         let record = self.own_record(name, "started")?;
-        let mut state = self.state(name).await?;
+        let mut state = self.settled(name, options.timeout).await?;
         match decide(Operation::Start, state) {
             Decision::Act => {}
             Decision::AlreadyDone => {
@@ -67,6 +70,21 @@ impl Machines {
             self.boot(name, &record, &image, options.timeout, progress).await?
         };
         Ok(Outcome::Done(started))
+    }
+
+    /// The state once nothing is under way any more. Whoever holds the machine's lock knows that no
+    /// command starts or stops it; but what a killed one had begun is still given up or carried out,
+    /// and a guest may restart by itself.
+    async fn settled(&self, name: &MachineName, limit: Duration) -> Result<State, Error> {
+        let begin = Instant::now();
+        loop {
+            let state = self.state(name).await?;
+            let under_way = matches!(state, State::Starting | State::Stopping);
+            if !under_way || begin.elapsed() > limit {
+                return Ok(state);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     async fn start_paused(

@@ -183,6 +183,26 @@ async fn start_and_stop_say_when_it_was_so_already() {
     assert_eq!(machines.status(&dev).await.unwrap(), State::Running);
 }
 
+/// What a killed command had begun is given up, or carried out, a moment later.
+#[tokio::test]
+async fn a_start_waits_for_what_is_still_under_way() {
+    let setting = Setting::new(FakeDriver::good());
+    setting.create("dev").await.unwrap();
+    let (machines, dev, progress) = (&setting.machines, named("dev"), silent());
+    let vm = machines.store().paths("dev").directory().join("vm");
+    for (then, done) in [("running", false), ("", true)] {
+        std::fs::write(&vm, "starting").unwrap();
+        let (started, ()) = tokio::join!(machines.start(&dev, OPTIONS, &progress), async {
+            if then.is_empty() {
+                std::fs::remove_file(&vm).unwrap();
+            } else {
+                std::fs::write(&vm, then).unwrap();
+            }
+        });
+        assert_eq!(matches!(started.unwrap(), Outcome::Done(_)), done, "{then:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_machine_keeps_its_ports_and_keys_when_it_starts_again() {
     let setting = Setting::new(FakeDriver::good());
