@@ -14,6 +14,19 @@ use crate::setting::Setting;
 /// More changes than any operation makes.
 const MANY: usize = 400;
 
+/// How often a kill that came too late is tried again: some operations end right after a change.
+const TRIES: usize = 20;
+
+/// What became of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Killed,
+    /// It came to its end in the moment in which it was to be killed.
+    TooLate,
+    /// It came to its end before that many changes.
+    Ended,
+}
+
 /// Runs an operation again and again, each time killing it one change later, until it comes to its
 /// end, and checks what each left.
 pub(crate) fn kill_at_every_change(
@@ -22,19 +35,24 @@ pub(crate) fn kill_at_every_change(
     check: impl Fn(&Setting),
 ) {
     for changes in 1..MANY {
-        let setting = prepare();
-        let ended = run(operation, &setting, changes);
-        check(&setting);
-        if ended {
-            assert!(changes > 1, "nothing was ever killed");
+        let mut fate = Fate::TooLate;
+        for _ in 0..TRIES {
+            let setting = prepare();
+            fate = run(operation, &setting, changes);
+            check(&setting);
+            if fate != Fate::TooLate {
+                break;
+            }
+        }
+        if fate == Fate::Ended {
+            assert!(changes > 1, "{operation} changes nothing");
             return;
         }
     }
     panic!("{operation} never came to its end");
 }
 
-/// Whether it came to its end before that many changes.
-fn run(operation: &str, setting: &Setting, changes: usize) -> bool {
+fn run(operation: &str, setting: &Setting, changes: usize) -> Fate {
     let mut watch = Watch::new(&setting.directory.path().join("store"));
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "victim::victim", "--nocapture"])
@@ -44,14 +62,17 @@ fn run(operation: &str, setting: &Setting, changes: usize) -> bool {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let killed = watch.wait(&child, changes);
-    if killed {
+    let reached = watch.wait(&child, changes);
+    if reached {
         child.kill().unwrap();
     }
     let status = child.wait().unwrap();
-    assert!(killed || status.success(), "{operation}: {status}");
-    // It may have come to its end in the moment in which it was killed.
-    status.success()
+    assert!(reached || status.success(), "{operation}: {status}");
+    match (reached, status.success()) {
+        (true, false) => Fate::Killed,
+        (true, true) => Fate::TooLate,
+        (false, _) => Fate::Ended,
+    }
 }
 
 /// Not a rule of its own: the process that [`run`] kills. Does nothing when run as a test.
@@ -94,7 +115,7 @@ impl Watch {
         below.into_iter().for_each(|directory| self.add(directory));
     }
 
-    /// Whether there were that many changes before the process came to its end.
+    /// Whether there were that many changes by the time at which the process came to its end.
     fn wait(&mut self, child: &Child, changes: usize) -> bool {
         let id = rustix::process::Pid::from_child(child);
         let process =
@@ -109,7 +130,7 @@ impl Watch {
             let ended = !ready[1].revents().is_empty();
             seen += self.read();
             if seen >= changes {
-                return !ended;
+                return true;
             }
             if ended {
                 return false;
