@@ -65,7 +65,7 @@ impl Machines {
     /// Whether a machine's creation was interrupted: it is not finished, and nobody is at it.
     pub(crate) fn is_leftover(&self, name: &MachineName) -> bool {
         self.store.presence(name.as_str()) == Presence::Unfinished
-            && self.store.lock(name.as_str()).is_ok()
+            && self.store.try_lock(name.as_str()).is_ok()
             && self.store.presence(name.as_str()) == Presence::Unfinished
     }
 }

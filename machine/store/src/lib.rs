@@ -27,6 +27,9 @@ use std::time::Duration;
 /// How long a command waits for a lock that others hold for moments only.
 const SHORT_LOCK: Duration = Duration::from_secs(30);
 
+/// How long a command waits for a lock that may be held for a moment only.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// The storage root and what is in it.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -123,8 +126,14 @@ impl Store {
         record::replace(&self.paths(name).record(), record)
     }
 
-    /// The right to change one machine. Refused at once while another command has it.
+    /// The right to change one machine. Refused while another command has it; one that only looks
+    /// has it for a moment, and so has a process that is just being started.
     pub fn lock(&self, name: &str) -> Result<Lock, Error> {
+        Lock::exclusive(&self.layout.machine_lock(name), MOMENT)
+    }
+
+    /// The same, without waiting for a moment.
+    pub fn try_lock(&self, name: &str) -> Result<Lock, Error> {
         Lock::try_exclusive(&self.layout.machine_lock(name))
     }
 
