@@ -22,8 +22,13 @@ pub trait Driver: Send + Sync {
     /// Ends the VM and waits until it is gone. Succeeds with `false` if it did not run.
     async fn stop(&self, machine: &MachineFiles, how: Stop) -> Result<bool, DriverError>;
 
-    /// What is true now; answers within a second even when the guest or QEMU hangs.
-    async fn observe(&self, machine: &MachineFiles) -> Result<Observed, DriverError>;
+    /// What is true now. What has not answered within `patience` hangs, or is very busy, and is
+    /// called [`Observed::Unresponsive`].
+    async fn observe(
+        &self,
+        machine: &MachineFiles,
+        patience: Duration,
+    ) -> Result<Observed, DriverError>;
 
     /// Whether a supervisor serves the running VM. Without one the VM goes on; [`Driver::start`]
     /// gives it a new one, and the calls below fail with [`DriverError::Unsupervised`].

@@ -50,11 +50,15 @@ pub use state::State;
 pub use transfer::{Destination, Malformed, TransferError, UnfitDisk};
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use driver::{Driver, DriverError, MachineFiles};
 use machine_store::{Lock, Presence, Store};
 use vm_images::{Image, Location, Verified};
+
+/// How long a machine may take to answer a command that is about it alone: long enough for a host
+/// that is busy with twenty others, so that only what hangs is called hung.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The address on which every machine is reached.
 pub const ADDRESS: &str = "127.0.0.1";
@@ -144,11 +148,15 @@ impl Machines {
     }
 
     async fn state(&self, name: &MachineName) -> Result<State, Error> {
+        self.state_within(name, PATIENCE).await
+    }
+
+    async fn state_within(&self, name: &MachineName, patience: Duration) -> Result<State, Error> {
         // What somebody else's host does cannot be seen from here.
         if self.is_elsewhere(name) {
             return Ok(State::Running);
         }
-        let observed = self.driver.observe(&self.files(name)).await;
+        let observed = self.driver.observe(&self.files(name), patience).await;
         let state = observed.map_err(|source| self.failed(name, "observed", source))?.into();
         let is_saved = || self.store.paths(name.as_str()).is_saved();
         Ok(if state == State::Stopped && is_saved() { State::Saved } else { state })

@@ -19,11 +19,12 @@ pub struct Listed {
 }
 
 impl Machines {
-    /// Every machine, in natural order. They are asked all at once; one that does not answer
-    /// within `timeout` is listed as such, so none holds up the others.
-    pub async fn list(&self, timeout: Duration) -> Result<Vec<Listed>, Error> {
+    /// Every machine, in natural order. They are asked all at once, and none holds up the others:
+    /// one that does not answer within `patience` hangs, and nothing takes longer than `timeout`.
+    pub async fn list(&self, timeout: Duration, patience: Duration) -> Result<Vec<Listed>, Error> {
         let names = self.names()?;
-        Ok(futures::future::join_all(names.iter().map(|name| self.listed(name, timeout))).await)
+        let listed = names.iter().map(|name| self.listed(name, timeout, patience));
+        Ok(futures::future::join_all(listed).await)
     }
 
     /// The names of every machine, in natural order.
@@ -32,7 +33,7 @@ impl Machines {
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    async fn listed(&self, name: &MachineName, timeout: Duration) -> Listed {
+    async fn listed(&self, name: &MachineName, timeout: Duration, patience: Duration) -> Listed {
         let row = |state, error: Option<String>| Listed {
             name: name.to_string(),
             driver: DRIVER.to_owned(),
@@ -51,7 +52,7 @@ impl Machines {
             let error = Error::Unfinished { name: name.clone() };
             return row(State::Error, Some(error.to_string()));
         }
-        match tokio::time::timeout(timeout, self.state(name)).await {
+        match tokio::time::timeout(timeout, self.state_within(name, patience)).await {
             Err(_) => row(State::Timeout, None),
             Ok(Err(error)) => row(State::Error, Some(chain(&error))),
             Ok(Ok(State::Error)) => row(State::Error, Some("it does not answer".to_owned())),

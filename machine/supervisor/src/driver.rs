@@ -26,8 +26,6 @@ use crate::requests::observed;
 use crate::start::missing;
 use crate::vm::{self, Record, Vm};
 
-/// The bound of [`Driver::observe`]: one machine that hangs must not hold up a list of many.
-const OBSERVE_BOUND: Duration = Duration::from_millis(200);
 /// How long a supervisor may take to answer someone who relies on it.
 const ANSWER_BOUND: Duration = Duration::from_millis(1000);
 /// A supervisor that works says so every second.
@@ -107,7 +105,8 @@ impl Driver for QemuDriver {
     async fn stop(&self, machine: &MachineFiles, how: Stop) -> Result<bool, DriverError> {
         let directory = &machine.directory;
         // A supervisor that hangs must not cost the time a guest may take.
-        let answers = tokio::time::timeout(ANSWER_BOUND, ask(directory, &Request::Observe)).await;
+        let observe = Request::observe_within(ANSWER_BOUND);
+        let answers = tokio::time::timeout(ANSWER_BOUND, ask(directory, &observe)).await;
         if !matches!(answers, Ok(Ok(_))) {
             return stop_directly(machine, how).await;
         }
@@ -125,21 +124,27 @@ impl Driver for QemuDriver {
         }
     }
 
-    async fn observe(&self, machine: &MachineFiles) -> Result<Observed, DriverError> {
+    async fn observe(
+        &self,
+        machine: &MachineFiles,
+        patience: Duration,
+    ) -> Result<Observed, DriverError> {
         let directory = &machine.directory;
-        let answer = tokio::time::timeout(OBSERVE_BOUND, ask(directory, &Request::Observe)).await;
+        let observe = Request::observe_within(patience);
+        let answer = tokio::time::timeout(patience, ask(directory, &observe)).await;
         Ok(match answer {
             Ok(Ok(Reply::Observed { observed })) => observed,
             Ok(Ok(_)) | Err(_) => Observed::Unresponsive,
             Ok(Err(_)) => {
-                let looked = tokio::time::timeout(OBSERVE_BOUND, look(directory));
+                let looked = tokio::time::timeout(patience, look(directory));
                 looked.await.unwrap_or(Observed::Unresponsive)
             }
         })
     }
 
     async fn is_supervised(&self, machine: &MachineFiles) -> Result<bool, DriverError> {
-        let asked = ask(&machine.directory, &Request::Observe);
+        let observe = Request::observe_within(ANSWER_BOUND);
+        let asked = ask(&machine.directory, &observe);
         Ok(matches!(tokio::time::timeout(ANSWER_BOUND, asked).await, Ok(Ok(_))))
     }
 

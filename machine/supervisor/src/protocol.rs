@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use boot::TlsIdentity;
 use machine_lifecycle::driver::{DriverError, Observed, Started};
@@ -23,13 +24,21 @@ pub(crate) enum Report {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Request {
-    /// Answered at once by `Observed`.
-    Observe,
+    /// Answered by `Observed`; QEMU is given so long to say how it is.
+    Observe { within_ms: u64 },
     /// Answered by `Done` when the VM is gone, or by `Failed`.
     Stop { how: machine_lifecycle::driver::Stop },
     /// Answered by `Done` or `Failed`, and by `Working` now and then before that. Who hangs up
     /// takes it back.
     Order { order: Order },
+}
+
+impl Request {
+    /// For somebody who waits so long for the answer: QEMU gets the larger part of it.
+    pub(crate) fn observe_within(patience: Duration) -> Self {
+        let within = patience * 3 / 5;
+        Self::Observe { within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) }
+    }
 }
 
 /// What a running machine shall do.
@@ -161,9 +170,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_is_received() {
-        let sent = line(&Request::Observe).unwrap();
+        let sent = line(&Request::observe_within(Duration::from_secs(1))).unwrap();
         let mut reader = &sent[..];
-        assert_eq!(receive::<Request, _>(&mut reader).await.unwrap(), Some(Request::Observe));
+        assert_eq!(
+            receive::<Request, _>(&mut reader).await.unwrap(),
+            Some(Request::Observe { within_ms: 600 })
+        );
         assert_eq!(receive::<Request, _>(&mut reader).await.unwrap(), None);
     }
 

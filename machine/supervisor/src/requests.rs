@@ -18,8 +18,6 @@ use crate::protocol::{self, Order, Reply, Request};
 use crate::state::State;
 use crate::vm::Vm;
 
-/// QEMU answers in a millisecond; one that hangs must not hold up a list of machines.
-const STATUS_BOUND: Duration = Duration::from_millis(120);
 /// How often the one who waits is told that it is worth waiting.
 const PULSE: Duration = Duration::from_secs(1);
 /// A command that connects has something to say.
@@ -116,9 +114,9 @@ async fn answer(
     };
     let (done, result) = oneshot::channel();
     let reply = match request {
-        Request::Observe => {
+        Request::Observe { within_ms } => {
             let current = snapshot.borrow().clone();
-            Reply::Observed { observed: observe(current).await }
+            Reply::Observed { observed: observe(current, Duration::from_millis(within_ms)).await }
         }
         Request::Stop { how } => {
             demands.send(Demand { what: What::Stop(how), done }).await.ok();
@@ -166,7 +164,7 @@ async fn while_somebody_waits(
 }
 
 /// What the owner knows, unless QEMU itself knows better or does not answer.
-async fn observe(snapshot: Snapshot) -> Observed {
+async fn observe(snapshot: Snapshot, patience: Duration) -> Observed {
     let known = snapshot.state.observed();
     let (Some(vm), Observed::Running | Observed::Paused) = (snapshot.vm, known) else {
         return known;
@@ -174,7 +172,7 @@ async fn observe(snapshot: Snapshot) -> Observed {
     if snapshot.saving {
         return Observed::Paused;
     }
-    match tokio::time::timeout(STATUS_BOUND, vm.qmp.status()).await {
+    match tokio::time::timeout(patience, vm.qmp.status()).await {
         Ok(Ok(status)) => observed(status, known),
         Ok(Err(_)) | Err(_) => Observed::Unresponsive,
     }

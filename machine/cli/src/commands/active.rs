@@ -16,13 +16,17 @@ pub(crate) struct Args {
     timeout: u64,
 }
 
+/// Prompts of shells ask this again and again: a machine that hangs must not hold them up.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 pub(crate) async fn run(args: &Args, context: &Context) -> Outcome {
     let none = || {
         CommandError::failed("No active host found")
             .hint(format!("choose one in this shell: eval \"$({} env NAME)\"", context.program()))
     };
     let host = context.variable("DOCKER_HOST").ok_or_else(none)?;
-    let machines = context.machines.list(Duration::from_secs(args.timeout)).await?;
+    let timeout = Duration::from_secs(args.timeout);
+    let machines = context.machines.list(timeout, PATIENCE).await?;
     let is_it =
         |machine: &&Listed| machine.state == State::Running && machine.url.as_deref() == Some(host);
     if let Some(active) = machines.iter().find(is_it) {

@@ -17,7 +17,7 @@ use row::{Needs, Row};
 
 /// How long a state is waited for when nobody says otherwise.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// An engine that has not told its version by then does not hold up the list.
+/// What has not answered by then does not hold up the list.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 const TABLE: &str = "table";
@@ -47,8 +47,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILTER")]
     filter: Vec<String>,
 
-    /// How long to wait for a machine's answer [default: 10; a silent engine is waited for only
-    /// if this is given]
+    /// How long to wait for a machine's answer [default: 10; what is silent is waited for only if
+    /// this is given]
     #[arg(short, long, value_name = "SECONDS")]
     timeout: Option<u64>,
 
@@ -76,8 +76,9 @@ impl Args {
         self.timeout.map_or(USUAL_TIMEOUT, Duration::from_secs)
     }
 
-    fn version_limit(&self) -> Duration {
-        self.timeout.map_or(PATIENCE, Duration::from_secs)
+    /// For a machine to say how it is, and for an engine to tell its version.
+    fn patience(&self) -> Duration {
+        self.timeout.map_or(PATIENCE, |seconds| Duration::from_secs(seconds) * 9 / 10)
     }
 }
 
@@ -117,7 +118,7 @@ async fn rows(
     needs: Needs,
     context: &Context,
 ) -> Result<Vec<Row>, CommandError> {
-    let rows = row::all(needs, args.state_limit(), args.version_limit(), context).await?;
+    let rows = row::all(needs, args.state_limit(), args.patience(), context).await?;
     // Names alone are for other commands, which could do nothing with what cannot be read.
     let is_usable = |row: &Row| !args.quiet || row.record.is_some();
     let masters = filter::masters(&rows);

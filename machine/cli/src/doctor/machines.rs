@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(super) async fn examine(context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match context.machines.list(LIMIT).await {
+    match context.machines.list(LIMIT, LIMIT).await {
         Ok(machines) => {
             let before = findings.len();
             for machine in &machines {

@@ -70,7 +70,9 @@ fn told_apart(_: &Machine) -> Result<()> {
     Command::new("kill").args(["-STOP", &qemu(&host, "hangs")?]).run()?.ok()?;
     Command::new("kill").args(["-9", &qemu(&host, "crashed")?]).run()?.ok()?;
 
-    let listed = host.machine().args(["ls", "--format", "{{.Name}} {{.State}}"]).run()?.text()?;
+    // Patient, because what runs may be slow to answer on a busy host.
+    let ls = ["ls", "--timeout", "5", "--format", "{{.Name}} {{.State}}"];
+    let listed = host.machine().args(ls).run()?.text()?;
     let state = |name: &str| -> Result<String> {
         let line = listed.lines().find(|line| line.split(' ').next() == Some(name));
         Ok(line.with_context(|| listed.clone())?.to_owned())

@@ -22,7 +22,7 @@ async fn with_far() -> Setting {
 async fn a_host_elsewhere_is_reached_by_its_url_with_certificates_of_this_ca() {
     let setting = with_far().await;
     let (machines, far) = (&setting.machines, named("far"));
-    let listed = machines.list(TIME).await.unwrap().remove(0);
+    let listed = machines.list(TIME, TIME).await.unwrap().remove(0);
     assert_eq!((listed.driver.as_str(), listed.state), ("none", State::Running));
     assert_eq!(listed.url.as_deref(), Some(URL));
     let connection = machines.connect(&far).await.unwrap();

@@ -118,7 +118,11 @@ impl Driver for FakeDriver {
         Ok(ran)
     }
 
-    async fn observe(&self, machine: &MachineFiles) -> Result<Observed, DriverError> {
+    async fn observe(
+        &self,
+        machine: &MachineFiles,
+        _patience: Duration,
+    ) -> Result<Observed, DriverError> {
         Ok(match state(&machine.directory).as_deref() {
             None => Observed::Stopped,
             Some("paused") => Observed::Paused,

@@ -127,7 +127,7 @@ async fn interrupted_creation(setting: &Setting) {
     let busy = setting.again(FakeDriver::good());
     let error = busy.create(&name, &spec, OPTIONS, &silent).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
-    assert_eq!(busy.list(TIME).await.unwrap()[0].state, State::Running);
+    assert_eq!(busy.list(TIME, TIME).await.unwrap()[0].state, State::Running);
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn an_interrupted_creation_is_shown_not_used_and_made_again() {
     let setting = Setting::new(FakeDriver::hanging("start"));
     interrupted_creation(&setting).await;
     let machines = setting.again(FakeDriver::good());
-    let listed = machines.list(TIME).await.unwrap();
+    let listed = machines.list(TIME, TIME).await.unwrap();
     assert_eq!((listed[0].state, listed[0].error.is_some()), (State::Error, true));
     let error = machines.connect(&named("dev")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::WrongState);
@@ -292,7 +292,7 @@ async fn a_broken_record_hides_no_other_machine_and_can_be_removed() {
     setting.create("good").await.unwrap();
     let record = setting.directory.path().join("store/machines/bad/machine.yaml");
     std::fs::write(record, "version: 1\ncpus: many\n").unwrap();
-    let listed = setting.machines.list(TIME).await.unwrap();
+    let listed = setting.machines.list(TIME, TIME).await.unwrap();
     let states: Vec<_> = listed.iter().map(|line| (line.name.as_str(), line.state)).collect();
     assert_eq!(states, [("bad", State::Error), ("good", State::Running)]);
     setting.machines.remove(&named("bad"), Force::No, &silent()).await.unwrap();

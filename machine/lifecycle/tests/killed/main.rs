@@ -69,7 +69,7 @@ fn a_killed_creation_leaves_a_machine_or_a_name_that_can_be_used() {
         |setting| {
             block_on(async {
                 let (machines, dev) = (&setting.machines, named("dev"));
-                machines.list(TIME).await.unwrap();
+                machines.list(TIME, TIME).await.unwrap();
                 match machines.create(&dev, &spec(), OPTIONS, &silent()).await {
                     Ok(_) => {}
                     Err(Error::AlreadyExists { .. }) => started(machines, &dev).await,

@@ -13,6 +13,9 @@ use machine_supervisor::QemuDriver;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+/// For a busy host.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
 pub(crate) struct Host {
     pub(crate) root: TempDir,
 }
@@ -202,7 +205,15 @@ impl Running {
     }
 
     pub(crate) async fn observe(&self) -> Observed {
-        self.driver.observe(&self.vm.machine).await.unwrap()
+        self.driver.observe(&self.vm.machine, PATIENCE).await.unwrap()
+    }
+
+    /// Of something that hangs.
+    pub(crate) async fn glance(&self) -> Observed {
+        let patience = Duration::from_millis(100);
+        let glance = self.driver.observe(&self.vm.machine, patience);
+        // A bound for a busy host; what matters is that it does not wait for ever.
+        tokio::time::timeout(PATIENCE, glance).await.expect("it waits for what hangs").unwrap()
     }
 
     pub(crate) async fn end(&self) {

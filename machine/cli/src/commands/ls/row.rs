@@ -35,22 +35,21 @@ pub(super) struct Row {
 pub(super) async fn all(
     needs: Needs,
     state_limit: Duration,
-    version_limit: Duration,
+    patience: Duration,
     context: &Context,
 ) -> Result<Vec<Row>, CommandError> {
     let begin = Instant::now();
     let listed = if needs.state {
-        context.machines.list(state_limit).await?
+        context.machines.list(state_limit, patience).await?
     } else {
         context.machines.names()?.iter().map(|name| unasked(name, context)).collect()
     };
     let waited = begin.elapsed();
     let rows = listed.into_iter().map(|machine| async move {
         let asked = Instant::now();
-        let limit = version_limit;
         let mut row = Row::new(machine, context);
         if needs.version && row.machine.state == State::Running {
-            match version(&row.machine.name, limit, context).await {
+            match version(&row.machine.name, patience, context).await {
                 Ok(version) => row.version = version,
                 Err(problem) => row.error = row.error.or(Some(problem)),
             }
