@@ -1,7 +1,7 @@
 //! Machines that run: asked, stopped, and found again by whoever comes after a death.
 
 use std::net::TcpListener;
-use std::time::{Duration};
+use std::time::Duration;
 
 use machine_lifecycle::driver::{Driver, Observed, Stop};
 use rustix::process::{Signal, kill_process};
