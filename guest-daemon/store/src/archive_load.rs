@@ -2,19 +2,20 @@
 //! last; then each image's layers are unpacked. Names are left to the engine.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::Store;
 use crate::compression;
+use crate::container_archive;
 use crate::database::{Change, Table};
 use crate::error::{Result, StoreError};
 use crate::image_config::{self, DOCUMENT_LIMIT};
 use crate::objects::{ImageRecord, LayerRecord, ReferenceRecord};
-use crate::tar_entry::Kind;
-use crate::{beneath, layout, tar_entry};
+use crate::tar_entry::{Kind, Meta};
+use crate::{beneath, blobs, layout, tar_read};
 
 /// An archive on the disk, not yet understood. Its files are removed with the value.
 #[derive(Debug, Default)]
@@ -96,41 +97,59 @@ impl Store {
     pub fn spool_archive(&self, reader: impl Read + Send) -> Result<Spooled> {
         let receive = || StoreError::io("read the archive");
         let (_, reader) = compression::decompress(reader).map_err(receive())?;
-        let mut archive = tar::Archive::new(reader);
-        let mut spooled = Spooled::default();
-        for entry in archive.entries().map_err(receive())? {
-            let mut entry = entry.map_err(receive())?;
-            let meta = tar_entry::Meta::read(&mut entry).map_err(receive())?;
-            let Some(name) = clean_name(&meta.path) else {
-                return Err(StoreError::Invalid("the archive has a path outside of it".into()));
-            };
-            match meta.kind {
-                Kind::File => {
-                    let (place, digest, size) = self.spool(&mut entry)?;
-                    spooled.files.insert(name, File { place, digest, size });
-                }
-                Kind::Symlink => {
-                    let above = Path::new(&name).parent().unwrap_or(Path::new(""));
-                    let link = Path::new(std::str::from_utf8(&meta.link).unwrap_or_default());
-                    let target = above.join(link);
-                    if let Some(target) = clean_name(target.as_os_str().as_encoded_bytes()) {
-                        spooled.links.insert(name, target);
-                    }
-                }
-                Kind::HardLink => {
-                    if let Some(target) = clean_name(&meta.link) {
-                        spooled.links.insert(name, target);
-                    }
-                }
-                Kind::Folder | Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Skip => {}
-            }
+        let (mut spooled, mut failure) = (Spooled::default(), None);
+        let read = tar_read::each(reader, |entry, meta| {
+            self.receive(&mut spooled, entry, meta).map_err(|error| {
+                failure = Some(error);
+                io::ErrorKind::Other.into()
+            })
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => read.map(|()| spooled).map_err(receive()),
         }
-        Ok(spooled)
+    }
+
+    fn receive(&self, spooled: &mut Spooled, mut entry: impl Read, meta: &Meta) -> Result<()> {
+        let Some(name) = clean_name(&meta.path) else {
+            return Err(StoreError::Invalid("the archive has a path outside of it".into()));
+        };
+        match meta.kind {
+            Kind::File => {
+                let (place, digest, size) = self.spool(&mut entry)?;
+                spooled.files.insert(name, File { place, digest, size });
+            }
+            Kind::Symlink => {
+                let above = Path::new(&name).parent().unwrap_or(Path::new(""));
+                let link = Path::new(std::str::from_utf8(&meta.link).unwrap_or_default());
+                let target = above.join(link);
+                if let Some(target) = clean_name(target.as_os_str().as_encoded_bytes()) {
+                    spooled.links.insert(name, target);
+                }
+            }
+            Kind::HardLink => {
+                if let Some(target) = clean_name(&meta.link) {
+                    spooled.links.insert(name, target);
+                }
+            }
+            Kind::Folder | Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Skip => {}
+        }
+        Ok(())
     }
 
     /// Writes one stream to the disk, for [`Self::import_layer`].
     pub fn spool_layer(&self, mut reader: impl Read) -> Result<Spooled> {
         let (place, digest, size) = self.spool(&mut reader)?;
+        let file = File { place, digest, size };
+        Ok(Spooled { files: BTreeMap::from([(String::new(), file)]), links: BTreeMap::new() })
+    }
+
+    /// Writes what a container changed as a layer's stream, for [`Self::import_layer`].
+    pub fn spool_container(&self, id: &str) -> Result<Spooled> {
+        let upper = self.layout().container_file(id, "upper");
+        let (place, digest, size) = self.spool_with("write a layer", |writer| {
+            container_archive::write_layer(&upper, io::BufWriter::with_capacity(64 * 1024, writer))
+        })?;
         let file = File { place, digest, size };
         Ok(Spooled { files: BTreeMap::from([(String::new(), file)]), links: BTreeMap::new() })
     }
@@ -220,6 +239,11 @@ impl Store {
 }
 
 impl Spooled {
+    /// Whether it is the layer's stream that has nothing in it.
+    pub fn is_empty_layer(&self) -> bool {
+        self.file("").is_ok_and(|file| file.digest == blobs::digest_of(&[0; 1024]))
+    }
+
     fn file(&self, name: &str) -> Result<&File> {
         let mut name = name;
         // A link may lead to a link, but not for ever.

@@ -1,6 +1,6 @@
 //! Paths that come from outside, resolved so that they cannot leave their root.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -55,6 +55,27 @@ pub(crate) fn make_folder(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, 
         Err(error) => return Err(error),
     }
     open_folder(root, path)
+}
+
+/// Opens a name directly in a folder, never through a link.
+pub(crate) fn open_entry(folder: impl AsFd, name: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat2(
+        folder,
+        name,
+        flags | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+    )
+}
+
+/// Opens what a descriptor stands for once more, for something else.
+pub(crate) fn reopen(entry: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(via_proc(entry), flags | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// A path to what a descriptor stands for, for calls that take no descriptor of its kind.
+pub(crate) fn via_proc(entry: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", entry.as_raw_fd()))
 }
 
 /// Opens a name directly in a folder, never through a link and never across a mount.

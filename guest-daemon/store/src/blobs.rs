@@ -99,14 +99,23 @@ impl Store {
 
     /// Writes a stream to a temporary file; returns its place, digest and length.
     pub(crate) fn spool(&self, reader: &mut impl Read) -> Result<(PathBuf, String, u64)> {
+        self.spool_with("receive an archive", |writer| io::copy(reader, writer).map(drop))
+    }
+
+    /// The same with something that writes.
+    pub(crate) fn spool_with(
+        &self,
+        doing: &str,
+        write: impl FnOnce(&mut Digesting<File>) -> io::Result<()>,
+    ) -> Result<(PathBuf, String, u64)> {
         let path = self.temporary("spool");
         let file = File::create(&path).map_err(StoreError::io("make a temporary file"))?;
         let mut writer = Digesting::new(file);
-        match io::copy(reader, &mut writer) {
-            Ok(_) => Ok((path, writer.digest(), writer.count)),
+        match write(&mut writer) {
+            Ok(()) => Ok((path, writer.digest(), writer.count)),
             Err(source) => {
                 drop(fs::remove_file(&path));
-                Err(StoreError::Io { doing: "receive an archive".into(), source })
+                Err(StoreError::Io { doing: doing.into(), source })
             }
         }
     }

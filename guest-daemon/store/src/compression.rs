@@ -2,11 +2,16 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+/// What `xz -9` needs, and a little more. A stream can claim to need gigabytes.
+const XZ_MEMORY_KIB: u32 = 72 << 10;
+
 /// How a stream is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compression {
     None,
     Gzip,
+    Bzip2,
+    Xz,
     Zstd,
 }
 
@@ -26,30 +31,31 @@ pub(crate) fn decompress<'a>(
             Err(error) => return Err(error),
         }
     }
-    let compression = detect(&first)?;
+    let compression = detect(&first);
     let whole = io::Cursor::new(first).chain(reader);
     Ok(match compression {
         Compression::None => (compression, Box::new(whole)),
         Compression::Gzip => {
             (compression, Box::new(flate2::bufread::MultiGzDecoder::new(whole.buffered())))
         }
+        Compression::Bzip2 => {
+            (compression, Box::new(bzip2::bufread::MultiBzDecoder::new(whole.buffered())))
+        }
+        Compression::Xz => {
+            let reader = lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_MEMORY_KIB);
+            (compression, Box::new(reader))
+        }
         Compression::Zstd => (compression, Box::new(zstd::Decoder::with_buffer(whole.buffered())?)),
     })
 }
 
-fn detect(first: &[u8]) -> io::Result<Compression> {
-    let unsupported = |name: &str| {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("archives compressed with {name} are not supported"),
-        ))
-    };
+fn detect(first: &[u8]) -> Compression {
     match first {
-        [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Compression::Zstd),
-        [b'B', b'Z', b'h', ..] => unsupported("bzip2"),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => unsupported("xz"),
-        _ => Ok(Compression::None),
+        [0x1f, 0x8b, ..] => Compression::Gzip,
+        [b'B', b'Z', b'h', ..] => Compression::Bzip2,
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => Compression::Xz,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+        _ => Compression::None,
     }
 }
 
@@ -60,3 +66,33 @@ trait Buffered: BufRead + Sized {
 }
 
 impl<T: BufRead> Buffered for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "hello\n", and the same with a dictionary that would take 4 GiB.
+    const BZIP2: &[u8] = b"BZh91AY&SY\xc1\xc0\x80\xe2\x00\x00\x01A\x00\x00\x10\x02D\xa0\x000\xcd\x00\xc3F)\x97\x17rE8P\x90\xc1\xc0\x80\xe2";
+    const XZ: &[u8] = b"\xfd7zXZ\x00\x00\x01i\x22\xde6\x02\x00!\x01\x16\x00\x00\x00t/\xe5\xa3\x01\x00\x05hello\x0a\x00\x00\x00 0:6\x00\x01\x1a\x06\xc5\xea\xc8y\x90B\x99\x0d\x01\x00\x00\x00\x00\x01YZ";
+    const GREEDY: &[u8] = b"\xfd7zXZ\x00\x00\x01i\x22\xde6\x02\x00!\x01(\x00\x00\x00\xe6\xa0\x11\xb3\x01\x00\x05hello\x0a\x00\x00\x00 0:6\x00\x01\x1a\x06\xc5\xea\xc8y\x90B\x99\x0d\x01\x00\x00\x00\x00\x01YZ";
+
+    fn read(packed: &[u8]) -> io::Result<String> {
+        let mut text = String::new();
+        decompress(packed)?.1.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    #[test]
+    fn streams_are_told_by_their_beginning() {
+        for packed in [BZIP2, XZ, b"hello\n".as_slice()] {
+            assert_eq!(read(packed).unwrap(), "hello\n");
+        }
+        assert_eq!(read(b"BZ").unwrap(), "BZ", "too short for anything else");
+    }
+
+    #[test]
+    fn a_stream_may_not_ask_for_gigabytes() {
+        let error = read(GREEDY).unwrap_err();
+        assert!(error.to_string().contains("memory"), "{error}");
+    }
+}

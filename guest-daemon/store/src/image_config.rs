@@ -28,6 +28,10 @@ pub struct NewImage {
     /// diff ids, bottom first.
     pub layers: Vec<String>,
     pub history: Vec<HistoryRecord>,
+    /// The image it was made from, or empty.
+    pub parent: String,
+    /// The container it was made from, or empty.
+    pub container: String,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -43,6 +47,8 @@ struct Document {
     author: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<String>,
     config: Option<Config>,
     rootfs: RootFs,
     history: Option<Vec<History>>,
@@ -131,13 +137,14 @@ impl Store {
             created: Some(time_text(image.created)),
             author: some(image.author),
             comment: some(image.comment),
+            container: some(image.container),
             config: Some(to_document(image.config)),
             rootfs: RootFs { kind: "layers".into(), diff_ids: Some(image.layers) },
             history: Some(image.history.into_iter().map(History::from).collect()),
         };
         let bytes = serde_json::to_vec(&document).map_err(StoreError::Encode)?;
         let id = self.put_blob(&bytes)?;
-        parse(&id, &bytes)
+        Ok(ImageRecord { parent: image.parent, ..parse(&id, &bytes)? })
     }
 }
 
@@ -167,6 +174,7 @@ pub(crate) fn parse(id: &str, bytes: &[u8]) -> Result<ImageRecord> {
             .map(HistoryRecord::from)
             .collect(),
         last_tagged: None,
+        parent: String::new(),
     })
 }
 

@@ -43,6 +43,11 @@ impl Layout {
         self.layer(diff_id).join("diff")
     }
 
+    /// The lowest layer of every container.
+    pub fn skeleton(&self) -> PathBuf {
+        self.root.join("skeleton")
+    }
+
     pub(crate) fn containers(&self) -> PathBuf {
         self.root.join("containers")
     }

@@ -121,6 +121,8 @@ pub struct ImageRecord {
     pub layers: Vec<String>,
     pub history: Vec<HistoryRecord>,
     pub last_tagged: Option<i64>,
+    /// The id of the image that this one was made from here, or empty.
+    pub parent: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

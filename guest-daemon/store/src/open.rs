@@ -57,6 +57,7 @@ impl Store {
                 opened: jiff::Timestamp::now().as_nanosecond(),
             }),
         };
+        store.make_skeleton()?;
         if fresh {
             tracing::warn!("the metadata is new; layers and volumes from before are kept");
         } else {

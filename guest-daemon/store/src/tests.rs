@@ -1,5 +1,6 @@
 //! Rules of the whole store: unpacking, loading, saving, opening after damage.
 
+mod containers;
 mod images;
 mod opening;
 mod unpacking;

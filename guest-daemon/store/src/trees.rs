@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::beneath;
 use crate::error::{Result, StoreError};
+use crate::walk::{self, Tree};
 
 const NO_FOLLOW: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 
@@ -32,53 +33,114 @@ pub(crate) fn remove_at(above: BorrowedFd<'_>, name: &Path) -> std::result::Resu
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(error) => return Err(error),
     }
-    let folder = beneath::open_child(above, name, OFlags::RDONLY | OFlags::DIRECTORY)?;
-    for child in names(&folder)? {
-        remove_at(folder.as_fd(), &child)?;
+    let mut emptying = vec![Emptying::open(above, name)?];
+    loop {
+        let depth = emptying.len();
+        let Some(folder) = emptying.last_mut() else { return Ok(()) };
+        let Some(child) = folder.next()? else {
+            let name = folder.name.clone();
+            emptying.pop();
+            let above = emptying.last().map_or(above, |above| above.folder.as_fd());
+            rustix::fs::unlinkat(above, &name, AtFlags::REMOVEDIR)?;
+            continue;
+        };
+        match rustix::fs::unlinkat(&folder.folder, &child, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => continue,
+            Err(Errno::ISDIR | Errno::PERM) => {}
+            Err(error) => return Err(error),
+        }
+        if depth < OPEN_FOLDERS {
+            let below = Emptying::open(folder.folder.as_fd(), &child)?;
+            emptying.push(below);
+        } else {
+            lift(&mut emptying, &child)?;
+        }
     }
-    drop(folder);
-    rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR)
 }
 
-/// Bytes of the files in a tree; hard links count once.
+/// A tree can be deeper than a process can have descriptors.
+const OPEN_FOLDERS: usize = 64;
+/// A folder can have more names than fit in memory.
+const NAMES: usize = 4096;
+
+/// A folder whose content is being removed.
+struct Emptying {
+    name: PathBuf,
+    folder: OwnedFd,
+    children: Vec<PathBuf>,
+    /// There may be more than those.
+    more: bool,
+}
+
+impl Emptying {
+    fn open(above: BorrowedFd<'_>, name: &Path) -> std::result::Result<Self, Errno> {
+        let folder = beneath::open_child(above, name, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        Ok(Self { name: name.to_owned(), folder, children: Vec::new(), more: true })
+    }
+
+    /// The next child; those before it are gone.
+    fn next(&mut self) -> std::result::Result<Option<PathBuf>, Errno> {
+        if self.children.is_empty() && self.more {
+            self.children = names_up_to(NAMES, &self.folder)?;
+            self.more = self.children.len() == NAMES;
+        }
+        Ok(self.children.pop())
+    }
+}
+
+/// Moves a child of the deepest folder to the topmost one.
+fn lift(emptying: &mut [Emptying], child: &Path) -> std::result::Result<(), Errno> {
+    let [top, .., deepest] = emptying else { return Err(Errno::INVAL) };
+    let mut number = 0_u64;
+    loop {
+        let name = PathBuf::from(format!(".lifted-{number}"));
+        let only_new = rustix::fs::RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(&deepest.folder, child, &top.folder, &name, only_new) {
+            Ok(()) => {
+                top.children.push(name);
+                return Ok(());
+            }
+            Err(Errno::EXIST) => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Bytes of the files in a tree; hard links count once. What is nested too deeply does not count.
 pub(crate) fn size(path: &Path) -> Result<u64> {
     let doing = || format!("measure {}", path.display());
     let folder = open_directory(path).map_err(StoreError::errno(doing()))?;
-    let mut seen = BTreeSet::new();
-    size_of(&folder, &mut seen).map_err(StoreError::errno(doing()))
-}
-
-fn size_of(folder: &OwnedFd, seen: &mut BTreeSet<(u64, u64)>) -> std::result::Result<u64, Errno> {
-    let mut total = 0;
-    for name in names(folder)? {
-        let Ok(stat) = rustix::fs::statat(folder, &name, NO_FOLLOW) else { continue };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                if let Ok(child) =
-                    beneath::open_child(folder, &name, OFlags::RDONLY | OFlags::DIRECTORY)
-                {
-                    total += size_of(&child, seen)?;
-                }
-            }
-            FileType::RegularFile
-                if stat.st_nlink == 1 || seen.insert((stat.st_dev, stat.st_ino)) =>
-            {
-                total += u64::try_from(stat.st_size).unwrap_or(0);
-            }
-            _ => {}
+    let (mut total, mut seen) = (0, BTreeSet::new());
+    let measured = walk::walk(Tree::OneLayer, vec![folder], &mut |_, _, stat| {
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if !is_folder && (stat.st_nlink == 1 || seen.insert((stat.st_dev, stat.st_ino))) {
+            total += u64::try_from(stat.st_size).unwrap_or(0);
         }
+        Ok(())
+    });
+    match measured {
+        Err(error) if error.kind() != std::io::ErrorKind::Other => {
+            Err(StoreError::io(doing())(error))
+        }
+        _ => Ok(total),
     }
-    Ok(total)
 }
 
 /// The names in a folder, without `.` and `..`.
 pub(crate) fn names(folder: impl AsFd) -> std::result::Result<Vec<PathBuf>, Errno> {
+    names_up_to(usize::MAX, folder)
+}
+
+fn names_up_to(limit: usize, folder: impl AsFd) -> std::result::Result<Vec<PathBuf>, Errno> {
     let mut found = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
             found.push(PathBuf::from(std::ffi::OsStr::from_bytes(name)));
+        }
+        if found.len() == limit {
+            break;
         }
     }
     Ok(found)

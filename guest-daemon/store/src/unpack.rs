@@ -1,18 +1,18 @@
 //! Unpacking a layer's tar stream into a folder, in the form overlay reads: whiteouts become
 //! character devices 0/0, opaque folders get an attribute.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Mode, XattrFlags};
 use rustix::io::Errno;
 
+use crate::place::FolderTimes;
 use crate::tar_entry::{Kind, Meta};
-use crate::{beneath, trees};
+use crate::{beneath, place, tar_read, trees};
 
 const NO_FOLLOW: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 const WHITEOUT: &[u8] = b".wh.";
@@ -21,33 +21,33 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Unpacks all of `archive` into `root`; returns the bytes of the files written.
 pub(crate) fn unpack(archive: impl Read, root: &Path) -> io::Result<u64> {
     let root = trees::open_directory(root)?;
-    let mut unpacking =
-        Unpacking { root: Arc::new(root), last_folder: None, folders: Vec::new(), size: 0 };
-    let mut archive = tar::Archive::new(archive);
-    for entry in archive.entries()? {
-        unpacking.entry(&mut entry?)?;
-    }
-    unpacking.finish()
+    let mut unpacking = Unpacking {
+        root: Arc::new(root),
+        last_folder: None,
+        folders: FolderTimes::default(),
+        size: 0,
+    };
+    tar_read::each(archive, |entry, meta| unpacking.entry(entry, meta))?;
+    unpacking.set_times()?;
+    Ok(unpacking.size)
 }
 
 struct Unpacking {
     root: Arc<OwnedFd>,
     /// Most entries follow another of the same folder.
     last_folder: Option<(PathBuf, Arc<OwnedFd>)>,
-    /// Times of folders are set last: writing into them changes them.
-    folders: Vec<(PathBuf, Timespec)>,
+    folders: FolderTimes,
     size: u64,
 }
 
 impl Unpacking {
-    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> io::Result<()> {
-        let meta = Meta::read(entry)?;
+    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, meta: &Meta) -> io::Result<()> {
         if meta.kind == Kind::Skip {
             return Ok(());
         }
         let path = beneath::clean(&meta.path).ok_or_else(|| breakout(&meta.path))?;
         let (Some(name), Some(above)) = (path.file_name(), path.parent()) else {
-            return self.root_folder(&meta);
+            return self.root_folder(meta);
         };
         let folder = self.folder(above)?;
         let result = match name.as_bytes() {
@@ -62,7 +62,7 @@ impl Unpacking {
                 self.forget_folder();
                 whiteout(&folder, name)
             }
-            _ => return self.content(entry, &meta, &path, &folder),
+            _ => return self.content(entry, meta, &path, &folder),
         };
         result.map_err(|error| at(&path, error.into()))
     }
@@ -76,50 +76,21 @@ impl Unpacking {
     ) -> io::Result<()> {
         let name = Path::new(path.file_name().unwrap_or_default());
         self.make_room(folder, name, meta).map_err(|error| at(path, error.into()))?;
-        if meta.kind == Kind::File {
-            self.size += write_file(entry, folder, name).map_err(|error| at(path, error))?;
-        } else {
-            self.node(meta, path, folder).map_err(|error| at(path, error.into()))?;
-        }
         if meta.kind == Kind::HardLink {
-            return Ok(());
+            return self.hard_link(meta, folder, name).map_err(|error| at(path, error.into()));
         }
-        attributes(folder, name, meta).map_err(|error| at(path, error.into()))?;
+        self.size += place::put(entry, folder, name, meta).map_err(|error| at(path, error))?;
         if meta.kind == Kind::Folder {
-            self.folders.push((path.to_owned(), meta.modified));
+            self.remember_times(path.to_owned(), meta)?;
         }
         Ok(())
     }
 
-    /// Whatever is not a file with content.
-    fn node(&self, meta: &Meta, path: &Path, folder: &OwnedFd) -> Result<(), Errno> {
-        let name = Path::new(path.file_name().unwrap_or_default());
-        let private = Mode::from_raw_mode(0o600);
-        let device = rustix::fs::makedev(meta.device.0, meta.device.1);
-        match meta.kind {
-            Kind::Folder => match rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o700)) {
-                Err(Errno::EXIST) => Ok(()),
-                result => result,
-            },
-            Kind::Symlink => {
-                rustix::fs::symlinkat(std::ffi::OsStr::from_bytes(&meta.link), folder, name)
-            }
-            Kind::HardLink => {
-                let target = beneath::clean(&meta.link).ok_or(Errno::XDEV)?;
-                let above =
-                    beneath::open_folder(&*self.root, target.parent().ok_or(Errno::INVAL)?)?;
-                let target = target.file_name().ok_or(Errno::INVAL)?;
-                rustix::fs::linkat(above, target, folder, name, AtFlags::empty())
-            }
-            Kind::CharDevice => {
-                rustix::fs::mknodat(folder, name, FileType::CharacterDevice, private, device)
-            }
-            Kind::BlockDevice => {
-                rustix::fs::mknodat(folder, name, FileType::BlockDevice, private, device)
-            }
-            Kind::Fifo => rustix::fs::mknodat(folder, name, FileType::Fifo, private, 0),
-            Kind::File | Kind::Skip => Ok(()),
-        }
+    fn hard_link(&self, meta: &Meta, folder: &OwnedFd, name: &Path) -> Result<(), Errno> {
+        let target = beneath::clean(&meta.link).ok_or(Errno::XDEV)?;
+        let above = beneath::open_folder(&*self.root, target.parent().ok_or(Errno::INVAL)?)?;
+        let target = target.file_name().ok_or(Errno::INVAL)?;
+        rustix::fs::linkat(above, target, folder, name, AtFlags::empty())
     }
 
     /// The last entry of a name counts; only a folder is merged with one that is there.
@@ -142,9 +113,8 @@ impl Unpacking {
 
     fn root_folder(&mut self, meta: &Meta) -> io::Result<()> {
         if meta.kind == Kind::Folder {
-            let root = Arc::clone(&self.root);
-            attributes(&root, Path::new("."), meta)?;
-            self.folders.push((PathBuf::new(), meta.modified));
+            place::attributes(&self.root, meta)?;
+            self.remember_times(PathBuf::new(), meta)?;
         }
         Ok(())
     }
@@ -168,58 +138,15 @@ impl Unpacking {
         self.last_folder = None;
     }
 
-    fn finish(self) -> io::Result<u64> {
-        for (path, modified) in self.folders.iter().rev() {
-            // It may have been replaced by a later entry.
-            if let Ok(folder) = beneath::open_folder(&*self.root, path) {
-                rustix::fs::futimens(&folder, &times(*modified))?;
-            }
-        }
-        Ok(self.size)
+    fn remember_times(&mut self, path: PathBuf, meta: &Meta) -> io::Result<()> {
+        self.folders.add(path, meta.modified);
+        if self.folders.are_many() { self.set_times() } else { Ok(()) }
     }
-}
 
-fn write_file<R: Read>(
-    entry: &mut tar::Entry<'_, R>,
-    folder: &OwnedFd,
-    name: &Path,
-) -> io::Result<u64> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o600))?;
-    let mut file = io::BufWriter::with_capacity(64 * 1024, File::from(file));
-    let written = io::copy(entry, &mut file)?;
-    file.flush()?;
-    Ok(written)
-}
-
-/// Owner before mode and attributes: changing the owner clears set-user-id bits and capabilities.
-fn attributes(folder: &OwnedFd, name: &Path, meta: &Meta) -> Result<(), Errno> {
-    let (owner, group) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
-    rustix::fs::chownat(folder, name, Some(owner), Some(group), NO_FOLLOW)?;
-    if meta.kind != Kind::Symlink {
-        let mode = Mode::from_raw_mode(meta.mode);
-        rustix::fs::chmodat(folder, name, mode, AtFlags::empty())?;
+    fn set_times(&mut self) -> io::Result<()> {
+        let root = &self.root;
+        Ok(self.folders.set(|path| beneath::open_folder(&**root, path))?)
     }
-    if !meta.xattrs.is_empty() {
-        let path = trees::via_proc(folder.as_fd(), name);
-        for (key, value) in &meta.xattrs {
-            // Overlay's own attributes from outside would change what the layers mean.
-            if key.starts_with(b"trusted.overlay.") {
-                continue;
-            }
-            match rustix::fs::lsetxattr(&path, key.as_slice(), value, XattrFlags::empty()) {
-                Ok(()) => {}
-                Err(Errno::OPNOTSUPP | Errno::PERM) => {
-                    tracing::warn!(path = %name.display(), "an extended attribute is not kept");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    if meta.kind == Kind::Folder {
-        return Ok(());
-    }
-    rustix::fs::utimensat(folder, name, &times(meta.modified), NO_FOLLOW)
 }
 
 fn whiteout(folder: &OwnedFd, name: &Path) -> Result<(), Errno> {
@@ -229,10 +156,6 @@ fn whiteout(folder: &OwnedFd, name: &Path) -> Result<(), Errno> {
 
 fn mark_opaque(folder: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::fsetxattr(folder, "trusted.overlay.opaque", b"y", XattrFlags::empty())
-}
-
-fn times(modified: Timespec) -> Timestamps {
-    Timestamps { last_access: modified, last_modification: modified }
 }
 
 fn breakout(path: &[u8]) -> io::Error {

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::{beneath, trees};
+use crate::{beneath, trees, walk};
 
 /// Symbolic links followed before giving up, as the kernel does.
 const LINK_LIMIT: usize = 40;
@@ -64,7 +64,7 @@ pub(crate) fn copy(folders: &Folders, target: &OwnedFd) -> Result<(), Errno> {
                 copy(&below, &beneath::open_child(target, &name, flags)?)?;
             }
             Step::Link(_) | Step::Nothing => {
-                if let Some(folder) = owner_of(folders, &name)? {
+                if let Some((folder, _)) = find(folders, &name)? {
                     trees::copy_entry(folder.as_fd(), target.as_fd(), &name)?;
                 }
             }
@@ -73,14 +73,14 @@ pub(crate) fn copy(folders: &Folders, target: &OwnedFd) -> Result<(), Errno> {
     trees::copy_attributes(top.as_fd(), target.as_fd(), Path::new("."), &stat)
 }
 
-enum Step {
+pub(crate) enum Step {
     Folders(Folders),
     Link(PathBuf),
     /// Not there, or a file.
     Nothing,
 }
 
-fn step(folders: &Folders, name: &Path) -> Result<Step, Errno> {
+pub(crate) fn step(folders: &Folders, name: &Path) -> Result<Step, Errno> {
     let mut found = Folders::new();
     for folder in folders {
         let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -91,7 +91,7 @@ fn step(folders: &Folders, name: &Path) -> Result<Step, Errno> {
             FileType::Directory => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY;
                 let child = beneath::open_child(folder, name, flags)?;
-                let opaque = is_opaque(&child);
+                let opaque = walk::is_opaque(&child);
                 found.push(child);
                 if opaque {
                     break;
@@ -109,23 +109,22 @@ fn step(folders: &Folders, name: &Path) -> Result<Step, Errno> {
     Ok(if found.is_empty() { Step::Nothing } else { Step::Folders(found) })
 }
 
-/// The topmost folder that has the name as something other than a whiteout.
-fn owner_of<'a>(folders: &'a Folders, name: &Path) -> Result<Option<&'a OwnedFd>, Errno> {
+/// The topmost folder that has the name as something other than a whiteout, and what it is there.
+pub(crate) fn find<'a>(
+    folders: &'a Folders,
+    name: &Path,
+) -> Result<Option<(&'a OwnedFd, rustix::fs::Stat)>, Errno> {
     for folder in folders {
         match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => {}
             Err(error) => return Err(error),
-            Ok(stat) => {
-                let whiteout = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-                    && stat.st_rdev == 0;
-                return Ok((!whiteout).then_some(folder));
-            }
+            Ok(stat) => return Ok((!walk::is_whiteout(&stat)).then_some((folder, stat))),
         }
     }
     Ok(None)
 }
 
-fn visible_names(folders: &Folders) -> Result<Vec<PathBuf>, Errno> {
+pub(crate) fn visible_names(folders: &Folders) -> Result<Vec<PathBuf>, Errno> {
     let mut names = std::collections::BTreeSet::new();
     for folder in folders {
         names.extend(trees::names(folder)?);
@@ -133,13 +132,7 @@ fn visible_names(folders: &Folders) -> Result<Vec<PathBuf>, Errno> {
     Ok(names.into_iter().collect())
 }
 
-fn is_opaque(folder: &OwnedFd) -> bool {
-    let mut value = [0; 8];
-    rustix::fs::fgetxattr(folder, "trusted.overlay.opaque", value.as_mut_slice())
-        .is_ok_and(|length| value[..length] == *b"y")
-}
-
-fn roots(layers: &[PathBuf]) -> Result<Folders, Errno> {
+pub(crate) fn roots(layers: &[PathBuf]) -> Result<Folders, Errno> {
     layers.iter().map(|layer| trees::open_directory(layer)).collect()
 }
 
