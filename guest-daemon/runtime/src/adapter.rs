@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use engine::error::{Error, Kind, Result};
 use engine::ports::{
-    ContainerSpec, ExecSpec, ExitStatus, Process, ProcessEntry, ProcessId, Recovered, Runtime,
+    ContainerFiles, ContainerSpec, ExecSpec, ExitStatus, FilesSpec, Process, ProcessEntry,
+    ProcessId, Recovered, Runtime,
 };
 use guest_init::client::InitClient;
 
@@ -202,6 +203,17 @@ impl Runtime for NamespaceRuntime {
 
     async fn process_table(&self, container: &str) -> Result<Vec<ProcessEntry>> {
         Ok(process_table::entries(&self.processes(container).await?))
+    }
+
+    async fn open_files(&self, spec: FilesSpec) -> Result<Arc<dyn ContainerFiles>> {
+        let kept = Arc::clone(&self.kept);
+        blocking(move || {
+            let view = kept.views.open(spec).map_err(|error| {
+                Error::internal("cannot open the container's file system", error)
+            })?;
+            Ok(view as _)
+        })
+        .await
     }
 
     async fn recover(&self) -> Result<Vec<Recovered>> {

@@ -38,6 +38,7 @@ mod stdio;
 mod streams;
 mod sysctls;
 mod terminal;
+mod view;
 
 pub use adapter::NamespaceRuntime;
 pub use role::role_main;

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use engine::ports::RootFilesystem;
-use rustix::fs::CWD;
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
@@ -18,11 +18,26 @@ use crate::attach::explained;
 /// Each layer is an option of its own: the old mount(2) takes all options in one page, which
 /// images with many layers outgrow.
 pub(crate) fn mount(root: &RootFilesystem) -> io::Result<()> {
-    std::fs::create_dir_all(&root.merged)?;
+    make_place(&root.merged)?;
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     configure(&context, root).map_err(|error| explained(&context, error))?;
     let mounted = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
     Ok(move_mount(mounted.as_fd(), "", CWD, &root.merged, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+/// Makes the directory to mount on. Those above it are the container's: where they are gone, so is
+/// the container.
+pub(crate) fn make_place(merged: &Path) -> io::Result<()> {
+    match std::fs::create_dir(merged) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether something is mounted at `merged`.
+pub(crate) fn is_mounted(merged: &Path) -> bool {
+    rustix::fs::statx(CWD, merged, AtFlags::empty(), StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 fn configure(context: &OwnedFd, root: &RootFilesystem) -> io::Result<()> {

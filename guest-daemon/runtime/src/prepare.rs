@@ -13,13 +13,15 @@ use crate::device_filter::DeviceFilter;
 use crate::plan::{self, CreateRequest, Resolved};
 use crate::seccomp::filter::{Filter, Filters};
 use crate::sysctls::{self, Own};
-use crate::{beneath, capabilities, cgroup, identity, nodes, overlay};
+use crate::view::Views;
+use crate::{beneath, capabilities, cgroup, identity, nodes};
 
 /// What is made once and used for every container.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) filters: Filters,
     pub(crate) devices: DeviceFilter,
+    pub(crate) views: Views,
 }
 
 /// Where the kernel's file systems are mounted; an image must not lead these elsewhere.
@@ -36,7 +38,8 @@ pub(crate) fn prepare(
     check(spec)?;
     let capabilities = granted(&spec.capabilities, spec.privileged)?;
     let filter = filter(&kept.filters, &spec.seccomp, &spec.capabilities, spec.privileged)?;
-    overlay::mount(&spec.root)
+    kept.views
+        .mount_root(&spec.id, &spec.root)
         .map_err(|error| failed("cannot mount the root file system", error))?;
     let root = beneath::open_root(&spec.root.merged)
         .map_err(|error| failed("cannot open the root file system", error))?;

@@ -63,7 +63,7 @@ pub(crate) fn build(request: &CreateRequest) -> Result<(), Failure> {
     mask(&root, &request.masked_paths).map_err(doing("cannot mask paths"))
 }
 
-fn place(root: &OwnedFd, plan: &MountPlan) -> io::Result<()> {
+pub(crate) fn place(root: &OwnedFd, plan: &MountPlan) -> io::Result<()> {
     let options = Options::parse(&plan.options);
     let kind = match plan.kind.as_str() {
         "cgroup" => "cgroup2",
@@ -109,7 +109,7 @@ fn target(root: &OwnedFd, plan: &MountPlan, is_proc: bool) -> io::Result<OwnedFd
 }
 
 /// Makes the root `/` and takes the guest's away.
-fn enter(root: &OwnedFd) -> io::Result<()> {
+pub(crate) fn enter(root: &OwnedFd) -> io::Result<()> {
     fchdir(root)?;
     // With the same directory for both, the old root lies on the new one, and nothing has to be
     // made in the image.

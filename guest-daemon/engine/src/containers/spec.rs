@@ -79,8 +79,9 @@ pub(super) fn build(
 
 pub(super) fn root(record: &ContainerRecord, layout: &Layout) -> RootFilesystem {
     let file = |name: &str| layout.container_file(&record.id, name);
+    let layers = record.layers.iter().rev().map(|layer| layout.layer_diff(layer));
     RootFilesystem {
-        lower: record.layers.iter().rev().map(|layer| layout.layer_diff(layer)).collect(),
+        lower: layers.chain([layout.skeleton()]).collect(),
         upper: file("upper"),
         work: file("work"),
         merged: file("merged"),

@@ -3,6 +3,7 @@
 //! The fake runtime understands a few programs (see [`FakeRuntime`]); its processes outlive the
 //! engine that started them, as real ones do.
 
+mod files;
 mod network;
 mod pipes;
 mod programs;

@@ -2,9 +2,11 @@
 
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
+mod files;
 mod network;
 mod runtime;
 
+pub use files::{ContainerFiles, FilesMount, FilesSpec};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
 pub use runtime::{
     Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, NamespaceMode, OutputPipe,

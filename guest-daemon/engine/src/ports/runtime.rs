@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::{ContainerFiles, FilesSpec};
 use crate::error::{Error, Result};
 
 /// Starts and ends containers. The adapter owns mounts, namespaces, cgroups, pipes and terminals.
@@ -52,6 +54,9 @@ pub trait Runtime: Send + Sync + 'static {
         let _ = container;
         Err(Error::unimplemented("listing processes is not implemented by this runtime"))
     }
+
+    /// The files of a container, whether it runs or not.
+    async fn open_files(&self, spec: FilesSpec) -> Result<Arc<dyn ContainerFiles>>;
 
     /// Everything an earlier daemon left running or ended but not deleted.
     async fn recover(&self) -> Result<Vec<Recovered>>;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a failed step is a failed test")]
 
 mod containers;
+mod files;
 mod init;
 mod isolation;
 mod scenarios;

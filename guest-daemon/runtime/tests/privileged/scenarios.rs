@@ -22,6 +22,7 @@ pub(crate) async fn all(init: Init) {
     another_process(&runtime).await;
     the_next_daemon(&runtime).await;
     killing(&runtime).await;
+    crate::files::all(&runtime).await;
     crate::isolation::all(&runtime).await;
     assert_eq!(init.kept(), Vec::<String>::new(), "init keeps nothing");
     let left = |path: &str| {

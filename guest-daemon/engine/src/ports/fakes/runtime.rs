@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use super::files::FakeFiles;
 use super::pipes::{FakePipe, FakeReader};
 use super::programs::{self, FakeProcess, Program};
 use crate::error::{Error, Result};
 use crate::ports::{
-    ContainerSpec, ExecSpec, ExitStatus, Process, ProcessEntry, ProcessId, ProcessIo, Recovered,
-    Runtime, StdioKind, TerminalSize,
+    ContainerFiles, ContainerSpec, ExecSpec, ExitStatus, FilesSpec, Process, ProcessEntry,
+    ProcessId, ProcessIo, Recovered, Runtime, StdioKind, TerminalSize,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -258,6 +259,10 @@ impl Runtime for FakeRuntime {
             cpu_seconds: 0,
             command: found.spec.args.join(" "),
         }])
+    }
+
+    async fn open_files(&self, spec: FilesSpec) -> Result<Arc<dyn ContainerFiles>> {
+        FakeFiles::open(&spec)
     }
 
     async fn recover(&self) -> Result<Vec<Recovered>> {
