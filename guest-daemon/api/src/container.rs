@@ -103,3 +103,29 @@ pub struct TopResponse {
     pub processes: Vec<Vec<String>>,
     pub titles: Vec<String>,
 }
+
+/// What `X-Docker-Container-Path-Stat` says, in base64.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PathStat {
+    pub name: String,
+    pub size: i64,
+    /// As Go has it: permissions as usual, the kind of file in the upper bits.
+    pub mode: u32,
+    pub mtime: String,
+    pub link_target: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Change {
+    pub path: String,
+    /// 0 is modified, 1 added, 2 deleted.
+    pub kind: u8,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CommitResponse {
+    pub id: String,
+}

@@ -1,10 +1,13 @@
-//! `/version` and `/info`.
+//! `/version`, `/info` and `/system/df`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::is_default;
+use crate::container::Summary;
+use crate::image::ImageSummary;
+use crate::volume::Volume;
+use crate::{Empty, is_default};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -167,4 +170,15 @@ pub struct Commit {
 #[serde(default, rename_all = "PascalCase")]
 pub struct FirewallBackend {
     pub driver: String,
+}
+
+/// What was not asked for is null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DiskUsage {
+    pub layers_size: u64,
+    pub images: Option<Vec<ImageSummary>>,
+    pub containers: Option<Vec<Summary>>,
+    pub volumes: Option<Vec<Volume>>,
+    pub build_cache: Option<Vec<Empty>>,
 }

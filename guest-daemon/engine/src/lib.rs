@@ -14,6 +14,7 @@ mod logs;
 pub mod networks;
 mod open;
 pub mod ports;
+mod sending;
 pub mod settings;
 pub mod streams;
 pub mod system;

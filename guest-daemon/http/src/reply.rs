@@ -13,6 +13,7 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 pub(crate) type Reply = Response<Body>;
 
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const BYTES: &str = "application/octet-stream";
 pub(crate) const TAR: &str = "application/x-tar";
 pub(crate) const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 

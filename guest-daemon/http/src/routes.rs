@@ -45,6 +45,7 @@ static ROUTES: &[Route] = routes! {
     GET    "/version"                    => system::version::version, looks;
     GET    "/info"                       => system::info::info, looks;
     GET    "/events"                     => system::events::events, looks;
+    GET    "/system/df"                  => system::df::df, looks;
     GET    "/plugins"                    => system::plugins::list, looks;
     GET    "/plugins/{name..}/json"      => system::plugins::inspect, looks;
 
@@ -53,6 +54,11 @@ static ROUTES: &[Route] = routes! {
     GET    "/containers/{name}/json"     => containers::inspect::inspect, looks;
     GET    "/containers/{name}/top"      => containers::top::top, looks;
     GET    "/containers/{name}/logs"     => containers::logs::logs, looks;
+    GET    "/containers/{name}/changes"  => containers::changes::changes, looks;
+    GET    "/containers/{name}/export"   => containers::export::export, looks;
+    HEAD   "/containers/{name}/archive"  => containers::archive::head, looks;
+    GET    "/containers/{name}/archive"  => containers::archive::get, looks;
+    PUT    "/containers/{name}/archive"  => containers::archive::put;
     POST   "/containers/{name}/start"    => containers::start::start;
     POST   "/containers/{name}/stop"     => containers::stop::stop;
     POST   "/containers/{name}/restart"  => containers::restart::restart;
@@ -63,6 +69,8 @@ static ROUTES: &[Route] = routes! {
     POST   "/containers/{name}/resize"   => containers::resize::resize;
     POST   "/containers/{name}/exec"     => exec::create::create;
     DELETE "/containers/{name}"          => containers::remove::remove;
+
+    POST   "/commit"                     => containers::commit::commit;
 
     POST   "/exec/{name}/start"          => exec::start::start;
     POST   "/exec/{name}/resize"         => exec::resize::resize;
@@ -97,16 +105,9 @@ static UNBUILT: &[(Method, &str, &str)] = &[
     (Method::POST, "/build", "building images"),
     (Method::POST, "/build/prune", "pruning the build cache"),
     (Method::POST, "/build/cancel", "cancelling builds"),
-    (Method::POST, "/commit", "committing containers"),
-    (Method::GET, "/system/df", "measuring disk usage"),
     (Method::POST, "/containers/prune", "pruning containers"),
-    (Method::GET, "/containers/{name}/changes", "listing a container's changes"),
-    (Method::GET, "/containers/{name}/export", "exporting containers"),
     (Method::GET, "/containers/{name}/stats", "measuring containers"),
     (Method::GET, "/containers/{name}/attach/ws", "attaching by WebSocket"),
-    (Method::HEAD, "/containers/{name}/archive", "copying files"),
-    (Method::GET, "/containers/{name}/archive", "copying files"),
-    (Method::PUT, "/containers/{name}/archive", "copying files"),
     (Method::POST, "/containers/{name}/update", "updating containers"),
     (Method::POST, "/containers/{name}/pause", "pausing containers"),
     (Method::POST, "/containers/{name}/unpause", "resuming containers"),

@@ -10,7 +10,7 @@ const APPLETS: &[&str] = &[
     "kill", "ls", "mkdir", "mount", "nc", "nslookup", "ping", "ps", "pwd", "seq", "sleep", "sort",
     "stty", "tail", "tee", "test", "top", "touch", "tr", "true", "tty", "umount", "uname", "wc",
     "wget", "yes", "dd", "df", "nproc", "stat", "readlink", "mknod", "chmod", "chown", "date",
-    "rm", "cp", "mv",
+    "rm", "cp", "mv", "ln",
 ];
 
 /// A root file system with a static busybox, uncompressed.

@@ -1,9 +1,12 @@
 //! Containers: one task owns each, everybody else sees the last published snapshot.
 
 mod attach;
+mod commit;
+mod copy;
 mod core;
 mod create;
 mod detach;
+mod differences;
 mod files;
 mod launch;
 mod list;
@@ -28,6 +31,8 @@ mod wait;
 
 use std::time::Duration;
 
+pub use engine_store::files::PathStat;
+pub use engine_store::{Change, ChangeKind};
 use futures::stream::BoxStream;
 use tokio::sync::oneshot;
 
@@ -44,8 +49,8 @@ pub(crate) use spec::environment;
 use task::StopReason;
 pub(crate) use task::{Command, attributes_of};
 pub use types::{
-    AttachOptions, Container, CreateContainer, Created, ListContainers, LogOptions, MountPoint,
-    State, Status, Top, WaitCondition, WaitResult,
+    AttachOptions, Commit, Container, CreateContainer, Created, ExtractArchive, ListContainers,
+    LogOptions, MountPoint, State, Status, Top, WaitCondition, WaitResult,
 };
 pub(crate) use validate::ulimit as check_ulimit;
 

@@ -1,6 +1,7 @@
 //! A container's life, over fakes.
 
 mod ending;
+mod files;
 mod life;
 mod recovery;
 mod streams;

@@ -174,3 +174,30 @@ pub struct Top {
     pub titles: Vec<String>,
     pub processes: Vec<Vec<String>>,
 }
+
+/// Where and how a tar stream is unpacked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExtractArchive {
+    /// A folder of the container.
+    pub path: String,
+    /// A folder is never replaced by something else, nor the other way round.
+    pub keep_kinds: bool,
+    /// Everything becomes the property of the container's user.
+    pub copy_owner: bool,
+}
+
+/// What `commit` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Empty: the image has no name.
+    pub repository: String,
+    pub tag: String,
+    pub author: String,
+    pub comment: String,
+    /// Whether the container is paused meanwhile.
+    pub pause: bool,
+    /// Dockerfile instructions.
+    pub changes: Vec<String>,
+    /// Instead of the container's own.
+    pub config: Option<ContainerConfig>,
+}

@@ -4,11 +4,13 @@ use crate::config::{ContainerConfig, HealthConfig};
 use crate::error::{Error, Result};
 
 /// Applies instructions in order.
-pub(super) fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<()> {
-    changes.iter().try_for_each(|line| apply_one(config, line.trim()))
+pub(crate) fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<()> {
+    let mut has_command = false;
+    changes.iter().try_for_each(|line| apply_one(config, line.trim(), &mut has_command))
 }
 
-fn apply_one(config: &mut ContainerConfig, line: &str) -> Result<()> {
+/// `has_command` tells whether the instructions so far say what to run.
+fn apply_one(config: &mut ContainerConfig, line: &str, has_command: &mut bool) -> Result<()> {
     let (instruction, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
     let instruction = instruction.to_ascii_uppercase();
@@ -17,8 +19,17 @@ fn apply_one(config: &mut ContainerConfig, line: &str) -> Result<()> {
     }
     match instruction.as_str() {
         "" => {}
-        "CMD" => config.cmd = Some(command(rest)?),
-        "ENTRYPOINT" => config.entrypoint = Some(command(rest)?),
+        "CMD" => {
+            config.cmd = Some(command(rest)?);
+            *has_command = true;
+        }
+        "ENTRYPOINT" => {
+            config.entrypoint = Some(command(rest)?);
+            // What was there before was for another program.
+            if !*has_command {
+                config.cmd = None;
+            }
+        }
         "ENV" => {
             for (key, value) in pairs(rest)? {
                 config.env.retain(|known| known.split('=').next() != Some(key.as_str()));
@@ -201,6 +212,21 @@ mod tests {
         assert_eq!(config.exposed_ports.into_iter().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
         assert_eq!(config.working_dir, "/srv/app");
         assert_eq!(config.volumes.len(), 2);
+    }
+
+    #[test]
+    fn another_entrypoint_takes_an_older_command_away() {
+        let before =
+            ContainerConfig { cmd: Some(vec!["old".into()]), ..ContainerConfig::default() };
+        let applied = |lines: &[&str]| {
+            let mut config = before.clone();
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            apply(&mut config, &lines).unwrap();
+            config.cmd
+        };
+        assert_eq!(applied(&["ENTRYPOINT [\"/run\"]"]), None);
+        let command = applied(&["CMD [\"new\"]", "ENTRYPOINT [\"/run\"]"]);
+        assert_eq!(command, Some(vec!["new".to_owned()]));
     }
 
     #[test]

@@ -41,7 +41,8 @@ impl Images {
             .map(|record| self.show(record))
             .filter(|image| {
                 let nameless = image.repo_tags.is_empty() && image.repo_digests.is_empty();
-                dangling.is_none_or(|wanted| wanted == nameless)
+                let is_step = nameless && self.state().has_children(&image.id);
+                (request.all || !is_step) && dangling.is_none_or(|wanted| wanted == nameless)
             })
             .collect();
         if let Some(patterns) = request.filters.get("reference") {
@@ -56,8 +57,19 @@ impl Images {
 
     /// Newest first.
     pub fn history(&self, reference: &str) -> Result<Vec<History>> {
-        let mut history = self.inspect(reference)?.history;
+        let image = self.inspect(reference)?;
+        let mut history = image.history;
         history.reverse();
+        // Each step back is the image that the one after it was made from, if that is still here.
+        let (state, mut id) = (self.state(), image.id);
+        for step in &mut history {
+            let Some(image) = state.images.get(&id) else { break };
+            let names = state.names_of(&id);
+            step.tags =
+                names.iter().filter(|name| name.tag.is_some()).map(Reference::familiar).collect();
+            step.id = id;
+            id = image.parent.clone();
+        }
         Ok(history)
     }
 
@@ -80,7 +92,7 @@ impl Images {
                 .filter(|name| name.digest.is_some())
                 .map(Reference::familiar)
                 .collect(),
-            parent: String::new(),
+            parent: record.parent.clone(),
             comment: record.comment.clone(),
             created: record.created.map(i128::from),
             author: record.author.clone(),
@@ -91,7 +103,7 @@ impl Images {
             config: record.config.clone(),
             layers: record.layers.clone(),
             layer_paths: self.layer_paths(&record.layers),
-            history: history(record, &state.layer_sizes, &tags),
+            history: history(record, &state.layer_sizes),
             repo_tags: tags,
             last_tagged: record.last_tagged.map(i128::from),
             containers,
@@ -100,14 +112,12 @@ impl Images {
 }
 
 /// Oldest first, with the layers' sizes.
-fn history(record: &ImageRecord, sizes: &BTreeMap<String, u64>, tags: &[String]) -> Vec<History> {
+fn history(record: &ImageRecord, sizes: &BTreeMap<String, u64>) -> Vec<History> {
     let mut layers = record.layers.iter();
-    let last = record.history.len().saturating_sub(1);
     record
         .history
         .iter()
-        .enumerate()
-        .map(|(place, step)| {
+        .map(|step| {
             let layer = if step.empty_layer { None } else { layers.next() };
             History {
                 created: step.created.map(i128::from),
@@ -115,7 +125,7 @@ fn history(record: &ImageRecord, sizes: &BTreeMap<String, u64>, tags: &[String])
                 comment: step.comment.clone(),
                 empty_layer: step.empty_layer,
                 size: layer.and_then(|layer| sizes.get(layer)).copied().unwrap_or(0),
-                tags: if place == last { tags.to_vec() } else { Vec::new() },
+                ..History::default()
             }
         })
         .collect()

@@ -2,7 +2,6 @@
 
 use engine_store::ArchiveProgress;
 use engine_store::objects::ImageRecord;
-use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -13,6 +12,7 @@ use super::types::{ByteStream, Progress};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::ids;
+use crate::sending::received;
 
 impl Images {
     /// Loads a docker-archive or an OCI layout in a tar stream, plain or compressed.
@@ -41,7 +41,7 @@ impl Images {
                 drop(sender.send(Progress::Error(error.with_causes())).await);
             }
         });
-        Ok(tokio_stream(receiver))
+        Ok(received(receiver))
     }
 
     async fn register(
@@ -93,8 +93,14 @@ impl Images {
 
     /// What is known about an image beyond its document stays known.
     fn known(&self, record: &ImageRecord) -> ImageRecord {
-        let known = self.state().images.get(&record.id).and_then(|image| image.last_tagged);
-        ImageRecord { last_tagged: known, ..record.clone() }
+        let Some(known) = self.state().images.get(&record.id).cloned() else {
+            return record.clone();
+        };
+        ImageRecord {
+            last_tagged: known.last_tagged,
+            parent: known.parent.clone(),
+            ..record.clone()
+        }
     }
 
     fn moved_name(&self, name: &Reference, id: &str) -> Option<String> {
@@ -105,13 +111,4 @@ impl Images {
             name.familiar()
         ))
     }
-}
-
-pub(super) fn tokio_stream<T: Send + 'static>(
-    receiver: mpsc::Receiver<T>,
-) -> BoxStream<'static, T> {
-    futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|item| (item, receiver))
-    })
-    .boxed()
 }

@@ -1,6 +1,7 @@
 //! Images: local names for configurations and the layers they stand on.
 
 mod changes;
+mod commit;
 mod import;
 mod list;
 mod load;
@@ -10,13 +11,16 @@ mod save;
 mod state;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use engine_store::Store;
 use engine_store::objects::{ImageRecord, ReferenceRecord};
 
+pub(crate) use changes::apply as apply_changes;
+pub(crate) use commit::CommitImage;
+pub(crate) use reference::Reference;
 pub use types::{ByteStream, History, Image, ImportImage, ListImages, Progress, Removed};
 
 use crate::blocking::blocking;
@@ -24,7 +28,6 @@ use crate::containers::Registry;
 use crate::error::Result;
 use crate::events::Events;
 use crate::time::{self, Clock};
-use reference::Reference;
 use state::State;
 
 /// The service over images. A `reference` is `sha256:…`, a unique prefix of an id, `name`,
@@ -126,6 +129,34 @@ impl Images {
     pub(crate) fn layers_size(&self, layers: &[String]) -> u64 {
         let state = self.state();
         layers.iter().filter_map(|layer| state.layer_sizes.get(layer)).sum()
+    }
+
+    /// Bytes of all layers that images stand on.
+    pub(crate) fn all_layers_size(&self) -> u64 {
+        let state = self.state();
+        let used: BTreeSet<&String> =
+            state.images.values().flat_map(|image| &image.layers).collect();
+        used.into_iter().filter_map(|layer| state.layer_sizes.get(layer)).sum()
+    }
+
+    /// By image: bytes of layers on which, with all that is below them, other images stand, too.
+    pub(crate) fn shared_sizes(&self) -> BTreeMap<String, u64> {
+        let state = self.state();
+        let chains: BTreeMap<&String, Vec<String>> = state
+            .images
+            .values()
+            .map(|image| (&image.id, engine_store::chain_ids(&image.layers)))
+            .collect();
+        let mut users: BTreeMap<&String, usize> = BTreeMap::new();
+        for chain in chains.values().flatten() {
+            *users.entry(chain).or_default() += 1;
+        }
+        let shared = |image: &ImageRecord| {
+            let layers = chains[&image.id].iter().zip(&image.layers);
+            let shared = layers.filter(|(chain, _)| users[chain] > 1);
+            shared.filter_map(|(_, layer)| state.layer_sizes.get(layer)).sum()
+        };
+        state.images.values().map(|image| (image.id.clone(), shared(image))).collect()
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -12,16 +12,17 @@ use crate::error::{Error, Result};
 use crate::ids;
 
 impl Images {
-    /// Removes a name, and the image when that was its last. `prune` has nothing to do: images
-    /// have no parents here.
+    /// Removes a name, and the image when that was its last; with `prune` also images that it was
+    /// made from and that nobody needs any more.
     pub async fn remove(&self, reference: &str, force: bool, prune: bool) -> Result<Vec<Removed>> {
-        let _ = prune;
         let change = self.inner.change.lock().await;
         let image = self.find(reference)?;
         let names = self.state().names_of(&image.id);
         let users = self.users(&image.id);
         let by_id = is_id_of(&image.id, reference);
+        let has_children = self.state().has_children(&image.id);
         let gone = if by_id {
+            check_childless(&image.id, has_children)?;
             check_by_id(&image.id, &names, &users, force)?;
             names.clone()
         } else {
@@ -31,12 +32,33 @@ impl Images {
         };
         let running = users.iter().any(|user| user.is_running());
         // A name can be taken from an image that is in use; the image then stays without one.
-        let last = gone.len() == names.len() && !running;
+        let last = gone.len() == names.len() && !running && !has_children;
         let mut removed = self.take_names(&gone, &image.id).await?;
         if last {
             removed.extend(self.delete(&image.id).await?);
+            if prune {
+                removed.extend(self.delete_parents(&image.parent).await?);
+            }
         }
         drop(change);
+        Ok(removed)
+    }
+
+    /// Removes an image, and those it was made from, as long as each is only that.
+    async fn delete_parents(&self, parent: &str) -> Result<Vec<Removed>> {
+        let (mut removed, mut parent) = (Vec::new(), parent.to_owned());
+        loop {
+            let Some(image) = self.state().images.get(&parent).cloned() else { break };
+            let needed = {
+                let state = self.state();
+                state.has_children(&image.id) || !state.names_of(&image.id).is_empty()
+            };
+            if needed || !self.users(&image.id).is_empty() {
+                break;
+            }
+            removed.extend(self.delete(&image.id).await?);
+            parent.clone_from(&image.parent);
+        }
         Ok(removed)
     }
 
@@ -134,6 +156,16 @@ fn check_by_name(
         ))),
         _ => Ok(()),
     }
+}
+
+fn check_childless(id: &str, has_children: bool) -> Result<()> {
+    if has_children {
+        return Err(Error::conflict(format!(
+            "conflict: unable to delete {} (cannot be forced) - image has dependent child images",
+            ids::short(id)
+        )));
+    }
+    Ok(())
 }
 
 fn check_by_id(id: &str, names: &[Reference], users: &[Arc<Snapshot>], force: bool) -> Result<()> {

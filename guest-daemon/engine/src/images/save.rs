@@ -1,20 +1,15 @@
 //! Writing images out as an archive.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use engine_store::objects::ImageRecord;
 use engine_store::{SavedImage, SavedName};
-use tokio::sync::mpsc;
 
 use super::Images;
-use super::load::tokio_stream;
 use super::reference::Reference;
 use super::types::ByteStream;
 use crate::error::{Error, Result};
-
-const CHUNK: usize = 64 * 1024;
+use crate::sending::written;
 
 impl Images {
     /// Writes a docker-archive of these images.
@@ -34,20 +29,8 @@ impl Images {
         for image in &images {
             self.event("save", &image.record.id, &image.record.id);
         }
-        let (sender, receiver) = mpsc::channel(4);
         let store = self.inner.store.clone();
-        tokio::task::spawn_blocking(move || {
-            let mut writer = ChannelWriter { sender: sender.clone(), buffer: BytesMut::new() };
-            let result = store.save_archive(&images, &mut writer).map_err(Error::from);
-            let result = result.and_then(|()| {
-                writer.flush().map_err(|error| Error::internal("cannot send the archive", error))
-            });
-            if let Err(error) = result {
-                // Without the error a cut archive would look whole.
-                drop(sender.blocking_send(Err(io::Error::other(error))));
-            }
-        });
-        Ok(tokio_stream(receiver))
+        Ok(written(move |writer| Ok(store.save_archive(&images, writer)?)))
     }
 
     /// The images a text means, with the names they are saved under: the one asked for, every
@@ -80,29 +63,5 @@ impl Images {
             meant.push((self.find(text)?, Vec::new()));
         }
         Ok(meant)
-    }
-}
-
-/// Hands written bytes to an asynchronous reader; waits while that does not take them.
-struct ChannelWriter {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    buffer: BytesMut,
-}
-
-impl Write for ChannelWriter {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(data);
-        if self.buffer.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let full = self.buffer.split().freeze();
-        self.sender.blocking_send(Ok(full)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

@@ -73,6 +73,11 @@ impl State {
         self.images.get(self.references.get(&key).unwrap_or(&digest)).cloned()
     }
 
+    /// Whether an image was made from this one, here.
+    pub(super) fn has_children(&self, id: &str) -> bool {
+        self.images.values().any(|image| image.parent == id)
+    }
+
     /// The names of an image.
     pub(super) fn names_of(&self, id: &str) -> Vec<Reference> {
         self.references

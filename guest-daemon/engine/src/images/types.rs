@@ -48,7 +48,9 @@ pub struct History {
     pub empty_layer: bool,
     /// Bytes of its layer.
     pub size: u64,
-    /// Names of this state, for the topmost one.
+    /// The image that this step ended in; empty when there is none.
+    pub id: String,
+    /// That image's names.
     pub tags: Vec<String>,
 }
 

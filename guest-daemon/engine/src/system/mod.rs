@@ -1,6 +1,10 @@
 //! The engine about itself.
 
+mod disk_usage;
+
 use std::sync::Arc;
+
+pub use disk_usage::{ContainerUsage, DiskUsage, ImageUsage, Measured, VolumeUsage};
 
 use crate::containers::{Core, Status, count};
 use crate::error::Result;

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::filters;
 use crate::ids;
+use crate::system::VolumeUsage;
 use crate::time::{Clock, to_stored};
 
 const LIST_FILTERS: [&str; 4] = ["dangling", "driver", "label", "name"];
@@ -176,6 +177,21 @@ impl Volumes {
     pub(crate) async fn for_container(&self, name: &str) -> Result<(String, bool)> {
         let (volume, new) = self.make(name.to_owned(), BTreeMap::new()).await?;
         Ok((volume.name, new))
+    }
+
+    /// Every volume with its size and the number of its users. One that is kept somewhere else
+    /// is not on this disk.
+    pub(crate) async fn usage(&self) -> Vec<VolumeUsage> {
+        let users = self.users();
+        let all: Vec<Volume> = self.read().values().map(|volume| self.show(volume)).collect();
+        let mut measured = Vec::with_capacity(all.len());
+        for volume in all.into_iter().filter(|volume| volume.options.is_empty()) {
+            let (store, name) = (self.inner.store.clone(), volume.name.clone());
+            let size = blocking(move || store.volume_size(&name)).await.ok();
+            let users = users.get(&volume.name).map_or(0, Vec::len);
+            measured.push(VolumeUsage { volume, size, users });
+        }
+        measured
     }
 
     /// Fills an empty volume with what the image has at the path.

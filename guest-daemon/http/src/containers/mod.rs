@@ -1,8 +1,12 @@
 //! `/containers`, one file per verb.
 
+pub(crate) mod archive;
 pub(crate) mod attach;
+pub(crate) mod changes;
+pub(crate) mod commit;
 pub(crate) mod convert;
 pub(crate) mod create;
+pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod list;

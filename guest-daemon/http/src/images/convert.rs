@@ -16,7 +16,7 @@ use crate::times;
 /// What is only known when disk usage was measured.
 const NOT_COUNTED: i64 = -1;
 
-pub(super) fn summary(image: &Image) -> ImageSummary {
+pub(crate) fn summary(image: &Image) -> ImageSummary {
     ImageSummary {
         containers: NOT_COUNTED,
         created: image.created.map(times::unix_seconds).unwrap_or_default(),
@@ -51,17 +51,16 @@ pub(super) fn inspect(image: &Image) -> ImageInspect {
     }
 }
 
-/// The topmost state has the image's id; those below have none that could be used.
-pub(super) fn history(id: &str, history: Vec<History>) -> Vec<HistoryItem> {
-    let item = |(index, step): (usize, History)| HistoryItem {
+pub(super) fn history(history: Vec<History>) -> Vec<HistoryItem> {
+    let item = |step: History| HistoryItem {
         comment: step.comment,
         created: step.created.map(times::unix_seconds).unwrap_or_default(),
         created_by: step.created_by,
-        id: if index == 0 { id.to_owned() } else { "<missing>".to_owned() },
+        id: Some(step.id).filter(|id| !id.is_empty()).unwrap_or_else(|| "<missing>".to_owned()),
         size: step.size,
         tags: Some(step.tags).filter(|tags| !tags.is_empty()),
     };
-    history.into_iter().enumerate().map(item).collect()
+    history.into_iter().map(item).collect()
 }
 
 pub(super) fn removed(removed: Vec<Removed>) -> Vec<DeleteResponse> {
@@ -130,10 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_topmost_state_has_an_id() {
-        let tags = vec!["foo:1".to_owned()];
-        let steps = vec![History { tags, ..History::default() }, History::default()];
-        let items = serde_json::to_value(history("sha256:1", steps)).unwrap();
+    fn a_step_without_an_image_has_no_id() {
+        let (id, tags) = ("sha256:1".to_owned(), vec!["foo:1".to_owned()]);
+        let steps = vec![History { id, tags, ..History::default() }, History::default()];
+        let items = serde_json::to_value(history(steps)).unwrap();
         assert_eq!(items[0]["Id"], "sha256:1");
         assert_eq!(items[0]["Tags"], json!(["foo:1"]));
         assert_eq!(items[1]["Id"], "<missing>");

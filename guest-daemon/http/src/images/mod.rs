@@ -1,6 +1,6 @@
 //! `/images`, one file per verb.
 
-mod convert;
+pub(crate) mod convert;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod inspect;

@@ -1,5 +1,6 @@
 //! The engine about itself.
 
+pub(crate) mod df;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod ping;

@@ -7,7 +7,7 @@ mod v1_44;
 mod v1_49;
 mod v1_50;
 
-pub(crate) use v1_42::{stream_media_type, volume_prune_filters};
+pub(crate) use v1_42::{disk_usage_types, stream_media_type, volume_prune_filters};
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! 1.42: streams of several streams have a media type of their own, and pruning volumes spares
-//! those with names.
+//! 1.42: streams of several streams have a media type of their own, pruning volumes spares those
+//! with names, and the disk usage can be asked for in parts.
 
 use std::collections::BTreeMap;
 
@@ -22,4 +22,9 @@ pub(crate) fn volume_prune_filters(
     if version < SINCE {
         filters.insert("all".to_owned(), vec!["true".to_owned()]);
     }
+}
+
+/// The kinds of things to measure; before, it was always all of them.
+pub(crate) fn disk_usage_types(version: ApiVersion, wanted: Vec<String>) -> Vec<String> {
+    if version < SINCE { Vec::new() } else { wanted }
 }

@@ -14,7 +14,7 @@ pub(super) fn from_api(request: api::VolumeCreateRequest) -> CreateVolume {
     }
 }
 
-pub(super) fn to_api(volume: Volume) -> api::Volume {
+pub(crate) fn to_api(volume: Volume) -> api::Volume {
     api::Volume {
         created_at: times::rfc3339_seconds(volume.created),
         driver: volume.driver,
@@ -23,5 +23,6 @@ pub(super) fn to_api(volume: Volume) -> api::Volume {
         name: volume.name,
         options: Some(volume.options).filter(|options| !options.is_empty()),
         scope: "local".to_owned(),
+        usage_data: None,
     }
 }

@@ -1,6 +1,6 @@
 //! `/volumes`, one file per verb.
 
-mod convert;
+pub(crate) mod convert;
 pub(crate) mod create;
 pub(crate) mod inspect;
 pub(crate) mod list;

@@ -2,6 +2,7 @@
 
 mod events;
 mod exec;
+mod files;
 mod fixture;
 mod images;
 mod isolation;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         suite.add("exec", exec::CHECKS);
         suite.add("terminal", terminal::CHECKS);
         suite.add("volumes", volumes::CHECKS);
+        suite.add("files", files::CHECKS);
         suite.add("network", network::CHECKS);
         suite.add("events", events::CHECKS);
         suite.add("old_client", old_client::CHECKS);

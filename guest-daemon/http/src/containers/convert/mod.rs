@@ -5,9 +5,10 @@ pub(super) mod host_config;
 pub(super) mod inspect;
 mod mounts;
 pub(super) mod networks;
+pub(super) mod path_stat;
 mod ports;
 mod state;
-pub(super) mod summary;
+pub(crate) mod summary;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,96 @@
+//! The image's side of `docker commit`: one more layer, or none, on what a container stands on.
+
+use engine_store::objects::{HistoryRecord, ImageRecord};
+use engine_store::{NewImage, Spooled};
+
+use super::Images;
+use super::reference::Reference;
+use crate::blocking::blocking;
+use crate::config::ContainerConfig;
+use crate::error::Result;
+use crate::time;
+
+/// What a committed image is besides its new layer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CommitImage {
+    /// The container's id.
+    pub container: String,
+    /// The image's id that the container was made from.
+    pub parent: String,
+    /// diff ids that the container stands on, bottom first.
+    pub layers: Vec<String>,
+    pub author: String,
+    pub comment: String,
+    pub created_by: String,
+    pub config: ContainerConfig,
+}
+
+impl Images {
+    /// Receives a container's own layer.
+    pub(crate) async fn spool_container(&self, container: &str) -> Result<Spooled> {
+        let (store, container) = (self.inner.store.clone(), container.to_owned());
+        blocking(move || store.spool_container(&container)).await
+    }
+
+    /// Makes the image, and gives it a name; returns its id.
+    pub(crate) async fn commit_container(
+        &self,
+        layer: Spooled,
+        request: CommitImage,
+        name: Option<Reference>,
+    ) -> Result<String> {
+        let change = self.inner.change.lock().await;
+        let parent = self.find(&request.parent).ok();
+        let parent = parent.map_or_else(|| self.nameless(&request), |known| (*known).clone());
+        let now = time::to_stored(self.inner.clock.now());
+        let store = self.inner.store.clone();
+        let record = blocking(move || {
+            let mut layers = request.layers;
+            let empty_layer = layer.is_empty_layer();
+            if !empty_layer {
+                layers.push(store.import_layer(&layer)?.diff_id);
+            }
+            let mut history = parent.history;
+            history.push(HistoryRecord {
+                created: Some(now),
+                created_by: request.created_by,
+                author: request.author.clone(),
+                comment: request.comment.clone(),
+                empty_layer,
+            });
+            store.make_image(NewImage {
+                created: now,
+                author: request.author,
+                comment: request.comment,
+                architecture: parent.architecture,
+                variant: parent.variant,
+                os: parent.os,
+                config: request.config,
+                layers,
+                history,
+                parent: parent.id,
+                container: request.container,
+            })
+        })
+        .await?;
+        let id = record.id.clone();
+        let names: Vec<_> = name.iter().map(|name| (name.clone(), id.clone())).collect();
+        self.commit(vec![record], &names).await?;
+        drop(change);
+        self.event("create", &id, &id);
+        if let Some(name) = name {
+            self.event("tag", &id, &name.familiar());
+        }
+        Ok(id)
+    }
+
+    /// What is left of an image that was removed by force: its layers.
+    fn nameless(&self, request: &CommitImage) -> ImageRecord {
+        ImageRecord {
+            architecture: self.architecture().to_owned(),
+            os: "linux".to_owned(),
+            history: vec![HistoryRecord::default(); request.layers.len()],
+            ..ImageRecord::default()
+        }
+    }
+}
