@@ -129,4 +129,16 @@ mod tests {
         assert_eq!(refused, 1);
         assert_eq!(framing.push(b"\"}\n{\"b\":2}\n"), [Frame::Request(json!({"b": 2}))]);
     }
+
+    #[test]
+    fn any_bytes_keep_the_buffer_bounded() {
+        let seeds = ["{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":7}}\n{}"];
+        let mut framing = Framing::default();
+        fuzz::rounds(&seeds, |bytes| {
+            for part in bytes.chunks(7) {
+                drop(framing.push(part));
+                assert!(framing.buffer.len() <= REQUEST_BYTES + 7);
+            }
+        });
+    }
 }

@@ -104,4 +104,10 @@ mod tests {
         assert_eq!(table.len(), 1);
         assert!(table[0].command.contains("engine_runtime"), "{table:?}");
     }
+
+    #[test]
+    fn a_process_may_have_any_name() {
+        let stat = "7 (a b) c) S 1 7 7 34816 7 0 0 0 0 0 1 2 0 0 20 0 1 0 300 0 0";
+        fuzz::text_rounds(&[stat], |text| drop(parse(text, 0, i128::from(i64::MAX))));
+    }
 }

@@ -152,4 +152,22 @@ mod tests {
         assert_eq!(tail_offset(&path, 9).unwrap(), (0, 3));
         assert_eq!(tail_offset(&path, 0).unwrap(), (9, 0));
     }
+
+    #[test]
+    fn a_damaged_log_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut lines = Vec::new();
+        encode_line(&mut lines, b"one\n", false, "1970-01-01T00:00:01Z");
+        encode_line(&mut lines, b"\xff\0two", true, "9999-12-31T23:59:59.999999999Z");
+        fuzz::rounds(&[lines.repeat(3)], |bytes| {
+            std::fs::write(&path, bytes).unwrap();
+            let (begin, most) = tail_offset(&path, 2).unwrap();
+            let mut reader = LogReader::open(&path, begin).unwrap().unwrap();
+            let read = std::iter::from_fn(|| reader.next_entry().unwrap()).count();
+            assert!(read <= most && most <= 2, "{read} of {most}");
+            let mut reader = LogReader::open(&path, 0).unwrap().unwrap();
+            while reader.next_entry().unwrap().is_some() {}
+        });
+    }
 }

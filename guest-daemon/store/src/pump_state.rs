@@ -177,10 +177,11 @@ fn read_slot(file: &File, slot: u64) -> Option<(u64, PumpState, Option<Chunk>)> 
         Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?))
     };
     let (out, err) = (number(56)?, number(64)?);
-    if out + err > SLOT - HEADER as u64 - 16 {
+    let content = out.checked_add(err)?;
+    if content > SLOT - HEADER as u64 - 16 {
         return None;
     }
-    let length = HEADER + usize::try_from(out + err).ok()?;
+    let length = HEADER + usize::try_from(content).ok()?;
     let mut bytes = vec![0; length + 16];
     file.read_exact_at(&mut bytes, slot * SLOT).ok()?;
     let (content, check) = bytes.split_at(length);

@@ -104,4 +104,16 @@ mod tests {
             assert!(DetachKeys::parse(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn any_input_passes_whole_or_detaches() {
+        fuzz::rounds(&["ctrl-p,ctrl-q|\x10\x10\x11", "a,b,a|abab"], |input| {
+            let text = String::from_utf8_lossy(input);
+            let (keys, typed) = text.split_once('|').unwrap_or((&text, ""));
+            if let Ok(mut keys) = DetachKeys::parse(keys) {
+                let (Scanned::Pass(bytes) | Scanned::Detach(bytes)) = keys.scan(typed.as_bytes());
+                assert!(typed.as_bytes().starts_with(&bytes));
+            }
+        });
+    }
 }

@@ -304,4 +304,17 @@ mod tests {
     fn a_tmpfs_is_safe_unless_the_user_says_otherwise() {
         assert_eq!(tmpfs_options("exec,size=64k"), ["nosuid", "nodev", "exec", "size=64k"]);
     }
+
+    #[test]
+    fn damaged_binds_are_taken_or_refused() {
+        let seeds = ["/a:/b:ro,rprivate", "name:/b:nocopy", "/only", "/a/../b:/c//d/.:z"];
+        fuzz::text_rounds(&seeds, |text| {
+            if let Ok((mount, _)) = parse_bind(text) {
+                assert!(
+                    mount.destination.starts_with('/') && mount.destination != "/",
+                    "{mount:?}"
+                );
+            }
+        });
+    }
 }

@@ -79,4 +79,9 @@ mod tests {
         assert!(ports.iter().all(|port| port.host_port == 0));
         assert!(parse("http").is_err() && parse("80/ipx").is_err());
     }
+
+    #[test]
+    fn damaged_ports_are_taken_or_refused() {
+        fuzz::text_rounds(&["80/tcp", "53/udp", "65535", "1-2/tcp"], |text| drop(parse(text)));
+    }
 }

@@ -48,7 +48,11 @@ pub(crate) const TERM: i32 = 15;
 pub(crate) fn parse(text: &str) -> Result<i32> {
     let refused = || Error::invalid(format!("invalid signal: {text}"));
     if let Ok(number) = text.parse::<i32>() {
-        return if (1..=LAST_REAL_TIME).contains(&number) { Ok(number) } else { Err(refused()) };
+        return match number {
+            ..=0 => Err(refused()),
+            1..=LAST_REAL_TIME => Ok(number),
+            _ => Err(Error::invalid(format!("the linux daemon does not support signal {number}"))),
+        };
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -59,10 +63,12 @@ pub(crate) fn parse(text: &str) -> Result<i32> {
         (Some(""), _) => Some(FIRST_REAL_TIME),
         (_, Some("")) => Some(LAST_REAL_TIME),
         (Some(more), _) => {
-            more.strip_prefix('+').and_then(|n| n.parse::<i32>().ok()).map(|n| FIRST_REAL_TIME + n)
+            let more = more.strip_prefix('+').and_then(|n| n.parse::<i32>().ok());
+            more.and_then(|n| FIRST_REAL_TIME.checked_add(n))
         }
         (_, Some(less)) => {
-            less.strip_prefix('-').and_then(|n| n.parse::<i32>().ok()).map(|n| LAST_REAL_TIME - n)
+            let less = less.strip_prefix('-').and_then(|n| n.parse::<i32>().ok());
+            less.and_then(|n| LAST_REAL_TIME.checked_sub(n))
         }
         (None, None) => None,
     };
@@ -87,8 +93,18 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), number, "{text}");
         }
-        for bad in ["", "0", "65", "SIGNOPE", "RTMIN+99"] {
+        assert!(parse("65").unwrap_err().to_string().contains("does not support signal 65"));
+        for bad in ["", "0", "SIGNOPE", "RTMIN+99"] {
             assert_eq!(parse(bad).unwrap_err().to_string(), format!("invalid signal: {bad}"));
         }
+    }
+
+    #[test]
+    fn damaged_names_are_signals_or_refused() {
+        fuzz::text_rounds(&["SIGTERM", "rtmax-2", "RTMIN+3", "15"], |text| {
+            if let Ok(number) = parse(text) {
+                assert!((1..=64).contains(&number), "{number}");
+            }
+        });
     }
 }

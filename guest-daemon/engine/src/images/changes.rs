@@ -235,4 +235,23 @@ mod tests {
             assert!(applied(&[bad]).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn damaged_instructions_are_applied_or_refused() {
+        let seeds = [
+            "CMD [\"sh\", \"-c\", \"true\"]",
+            "ENTRYPOINT sh -c true",
+            "ENV A=b C=\"d e\" F=\\ g",
+            "LABEL a.b='c d' e=f",
+            "EXPOSE 80 53/udp 1000-1002/tcp",
+            "VOLUME [\"/a\"] /b",
+            "WORKDIR ../x",
+            "STOPSIGNAL SIGRTMIN+3",
+            "HEALTHCHECK --interval=1m30s --retries=3 CMD [\"true\"]",
+            "ONBUILD RUN true",
+        ];
+        fuzz::text_rounds(&seeds, |text| {
+            drop(apply(&mut ContainerConfig::default(), &[text.to_owned()]));
+        });
+    }
 }

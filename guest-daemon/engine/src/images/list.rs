@@ -193,4 +193,10 @@ mod tests {
         assert_eq!(parse_until("1s", 5_000_000_000).unwrap(), 4_000_000_000);
         assert!(parse_until("soon", 0).is_err());
     }
+
+    #[test]
+    fn damaged_times_are_understood_or_refused() {
+        let seeds = ["24h", "1h30m5.5s", "2001-02-03T04:05:06Z", "1700000000.5"];
+        fuzz::text_rounds(&seeds, |text| drop(parse_until(text, i128::from(i64::MAX))));
+    }
 }

@@ -38,6 +38,12 @@ impl Reference {
             Some(_) => return Err(invalid()),
             None => (rest, None),
         };
+        let domain = if domain == LEGACY_DOMAIN { DEFAULT_DOMAIN } else { domain };
+        let path = if domain == DEFAULT_DOMAIN && !path.contains('/') {
+            format!("{OFFICIAL}{path}")
+        } else {
+            path.to_owned()
+        };
         if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(Error::invalid(format!(
                 "invalid reference format: repository name ({path}) must be lowercase"
@@ -46,12 +52,6 @@ impl Reference {
         if !path.split('/').all(is_component) || !is_domain(domain) {
             return Err(invalid());
         }
-        let domain = if domain == LEGACY_DOMAIN { DEFAULT_DOMAIN } else { domain };
-        let path = if domain == DEFAULT_DOMAIN && !path.contains('/') {
-            format!("{OFFICIAL}{path}")
-        } else {
-            path.to_owned()
-        };
         if domain.len() + 1 + path.len() > LONGEST_NAME {
             return Err(Error::invalid(
                 "invalid reference format: repository name must not be more than 255 characters",
@@ -217,7 +217,7 @@ mod tests {
         }
         assert_eq!(
             Reference::parse("Busybox").unwrap_err().to_string(),
-            "invalid reference format: repository name (Busybox) must be lowercase"
+            "invalid reference format: repository name (library/Busybox) must be lowercase"
         );
         assert_eq!(
             Reference::parse(HEX).unwrap_err().to_string(),
@@ -225,5 +225,17 @@ mod tests {
         );
         assert!(Reference::parse(&"a".repeat(256)).is_err());
         assert!(Reference::parse("a").unwrap().with_tag("!").is_err());
+    }
+
+    #[test]
+    fn what_was_understood_is_understood_again_in_its_full_form() {
+        let digest = format!("a.test/b__c/d-e@sha256:{}", "0123456789abcdef".repeat(4));
+        let seeds =
+            ["busybox", "docker.io/library/a:latest", "localhost:5000/a/b:v1.0-rc_2", &digest];
+        fuzz::text_rounds(&seeds, |text| {
+            if let Ok(reference) = Reference::parse(text) {
+                assert_eq!(Reference::parse(&reference.canonical()).unwrap(), reference);
+            }
+        });
     }
 }

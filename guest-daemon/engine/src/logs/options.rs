@@ -88,7 +88,7 @@ fn parse_size(text: &str) -> Option<u64> {
     let mut size = whole.parse::<u64>().ok()?.checked_mul(unit)?;
     if !fraction.is_empty() {
         let scale = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-        size += fraction.parse::<u64>().ok()?.checked_mul(unit)? / scale;
+        size = size.checked_add(fraction.parse::<u64>().ok()?.checked_mul(unit)? / scale)?;
     }
     (size > 0).then_some(size)
 }
@@ -125,5 +125,13 @@ mod tests {
         }
         let error = driver(&config("json-file", &[("compress", "true")])).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Unimplemented);
+    }
+
+    #[test]
+    fn damaged_sizes_are_understood_or_refused() {
+        let seeds = ["10m", "1.5gb", "18446744073709551615.9", "16777215.99999t"];
+        fuzz::text_rounds(&seeds, |text| {
+            let _ = parse_size(text);
+        });
     }
 }

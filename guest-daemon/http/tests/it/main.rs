@@ -3,6 +3,7 @@
 
 mod containers;
 mod files;
+mod fuzz;
 mod images;
 mod rig;
 mod streams;

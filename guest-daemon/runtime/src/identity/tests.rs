@@ -130,3 +130,16 @@ fn hostile_files_neither_hang_nor_fill_memory() {
     fs::create_dir(&passwd).unwrap();
     assert!(matches!(resolve(root.as_fd(), "root", &[]), Err(IdentityError::Unreadable { .. })));
 }
+
+#[test]
+fn whatever_the_image_says_digits_are_never_a_name() {
+    let files = "root:x:0:0:root:/root:/bin/sh\n1000:x:0:0::/:\napp:x:7:8::/home\n|\
+                 root:x:0:\nextra:x:9:app,root\n|1000:extra";
+    fuzz::text_rounds(&[files], |text| {
+        let mut parts = text.splitn(3, '|');
+        let mut part = || parts.next().unwrap_or_default();
+        let (passwd, groups, user) = (part(), part(), part());
+        drop(resolve_in(passwd, groups, user, &["extra".to_owned(), user.to_owned()]));
+        assert_eq!(resolve_in(passwd, groups, "1000", &[]).unwrap().uid, 1000);
+    });
+}

@@ -154,3 +154,14 @@ fn kernel_versions_are_read_from_releases() {
     assert_eq!(version("4.8"), Some((4, 8)));
     assert_eq!(version("six"), None);
 }
+
+#[test]
+fn a_damaged_profile_is_used_or_refused() {
+    let small = r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"flags":["SECCOMP_FILTER_FLAG_LOG"],
+        "archMap":[{"architecture":"SCMP_ARCH_X86_64","subArchitectures":["SCMP_ARCH_X86"]}],
+        "syscalls":[{"names":["read","clone"],"action":"SCMP_ACT_ALLOW","includes":{"minKernel":"4.8"},
+        "args":[{"index":0,"value":2114060288,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}]}]}"#;
+    fuzz::text_rounds(&[small, DEFAULT_PROFILE], |text| {
+        drop(custom_profile(text, &capabilities(&["CAP_CHOWN"]), &MACHINE));
+    });
+}

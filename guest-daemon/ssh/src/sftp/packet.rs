@@ -129,3 +129,31 @@ impl Packets {
         self.0.extend_from_slice(value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sftp::attributes::Wanted;
+
+    #[test]
+    fn damaged_packets_are_read_or_found_to_be_short() {
+        let mut packets = Packets::default();
+        packets.add(OPEN, 7, |fields| {
+            fields.text(b"/a/path");
+            fields.number(0x1a);
+            fields.number(0x8000_000f);
+            fields.long(1 << 40);
+            (0..4).for_each(|number| fields.number(number));
+            fields.number(1);
+            fields.text(b"extension");
+            fields.text(b"value");
+        });
+        fuzz::rounds(&[packets.0], |bytes| {
+            if let Ok(Some(length)) = complete(bytes) {
+                let mut fields = Fields::of_packet(&bytes[..length]);
+                drop((fields.byte(), fields.number(), fields.path(), fields.number()));
+                drop(Wanted::read(&mut fields));
+            }
+        });
+    }
+}

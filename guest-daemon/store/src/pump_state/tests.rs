@@ -63,3 +63,17 @@ fn without_a_mark_nothing_is_assumed() {
     let (_, recovery) = PumpMark::recover(&folder.path().join("mark"), 7).unwrap();
     assert_eq!(recovery, Recovery::default());
 }
+
+#[test]
+fn a_damaged_mark_is_recovered_or_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mark");
+    let mut mark = PumpMark::create(&path).unwrap();
+    let state = PumpState { partial: [b"out".to_vec(), b"err".to_vec()] };
+    mark.begin(&state, &Chunk::new(true, b"written", 3, 7)).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    fuzz::rounds(&[whole], |bytes| {
+        std::fs::write(&path, bytes).unwrap();
+        drop(PumpMark::recover(&path, 10));
+    });
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Tar, gzip, store};
+use super::{Tar, gzip, store, with_checksums};
 use crate::archive_save::SavedName;
 use crate::{ArchiveProgress, LoadedImage, SavedImage, Store, StoreError, blobs};
 
@@ -130,4 +130,16 @@ fn what_is_no_archive_of_images_is_refused() {
     let error = load(&store, &layer()).unwrap_err();
     assert!(error.to_string().contains("manifest.json"), "{error}");
     assert!(load(&store, b"not a tar stream at all, but long enough to look").is_err());
+}
+
+#[test]
+fn a_damaged_image_is_loaded_or_refused() {
+    let layer = Tar::new().file("file", b"content").done();
+    let archive = docker_archive(&layer, &blobs::digest_of(&layer), "a:1");
+    let (_folder, store) = store();
+    fuzz::rounds(&[archive, gzip(&layer)], |bytes| {
+        if let Ok(spooled) = store.spool_archive(with_checksums(bytes).as_slice()) {
+            drop(store.load_archive(&spooled, "amd64", |_| {}));
+        }
+    });
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tar::EntryType;
 
-use super::Tar;
+use super::{Tar, with_checksums};
 use crate::unpack::unpack;
 
 fn unpacked(tar: Tar) -> tempfile::TempDir {
@@ -159,4 +159,31 @@ fn sparse_files_of_the_gnu_form_keep_their_holes_as_zeros() {
     }
     let folder = unpacked(Tar::new().add(header, b"tail"));
     assert_eq!(fs::read(folder.path().join("sparse")).unwrap(), b"\0\0\0\0\0\0\0\0tail");
+}
+
+#[test]
+fn a_damaged_archive_changes_nothing_outside_its_folder() {
+    let tar = Tar::new()
+        .folder("a/")
+        .file("a/file", b"content")
+        .link(EntryType::Symlink, "a/link", "/../../outside")
+        .link(EntryType::Symlink, "up", "..")
+        .file("a/link/x", b"through a link")
+        .file("up/outside", b"up and out")
+        .pax(&[("path", b"../long/name"), ("mtime", b"1.5"), ("SCHILY.xattr.user.a", b"b")])
+        .file("short", b"x")
+        .link(EntryType::Link, "hard", "../../outside")
+        .file("a/.wh.file", b"")
+        .done();
+    let around = tempfile::tempdir().unwrap();
+    let outside = around.path().join("outside");
+    fs::write(&outside, "untouched").unwrap();
+    fuzz::rounds(&[tar], |bytes| {
+        let folder = around.path().join("root");
+        fs::create_dir(&folder).unwrap();
+        drop(unpack(with_checksums(bytes).as_slice(), &folder));
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "untouched");
+        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 1);
+    });
 }

@@ -57,6 +57,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // Development.
+    ("fuzz", &[]),
     ("xtask", &[]),
 ];
 
