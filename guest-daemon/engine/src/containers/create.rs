@@ -178,8 +178,9 @@ fn find_image(core: &Core, request: &CreateContainer) -> Result<(Arc<ImageRecord
     let architecture = platform.next().unwrap_or(&image.architecture);
     if os != image.os || architecture != image.architecture {
         return Err(Error::not_found(format!(
-            "image with reference {} was found but does not provide the specified platform ({})",
-            request.config.image, request.platform
+            "image with reference {} was found but its platform ({}/{}) does not match the \
+             specified platform ({})",
+            request.config.image, image.os, image.architecture, request.platform
         )));
     }
     Ok((image, pin))

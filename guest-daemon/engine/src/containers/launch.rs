@@ -224,7 +224,7 @@ fn in_dockers_words(error: Error) -> Error {
     let text = format!(
         "failed to create task for container: failed to create shim task: OCI runtime create \
          failed: runc create failed: unable to start container process: error during container \
-         init: {error}: unknown"
+         init: {error}"
     );
     Error::new(Kind::InvalidArgument, text)
 }

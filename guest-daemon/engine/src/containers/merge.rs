@@ -42,9 +42,6 @@ pub(super) fn with_image(mut config: ContainerConfig, image: &ContainerConfig) -
     if config.stop_timeout.is_none() {
         config.stop_timeout = image.stop_timeout;
     }
-    if config.shell.is_none() {
-        config.shell.clone_from(&image.shell);
-    }
     config.healthcheck = health(config.healthcheck, image.healthcheck.as_ref());
     config
 }
@@ -135,6 +132,10 @@ pub(super) fn with_defaults(
     } else {
         host.masked_paths.get_or_insert_with(security::masked_paths);
         host.readonly_paths.get_or_insert_with(security::readonly_paths);
+    }
+    let labelled = host.security_opt.iter().flatten().any(|option| option.starts_with("label"));
+    if !labelled && (host.privileged || host.pid_mode == "host" || host.ipc_mode == "host") {
+        host.security_opt.get_or_insert_default().push("label=disable".to_owned());
     }
     host.memory_swappiness = None;
     host.oom_kill_disable = None;

@@ -34,8 +34,13 @@ pub(super) fn take(
         (None, Some(process)) => Some(PathBuf::from(format!("/proc/{}/ns/net", process.pid))),
         (None, None) => None,
     };
-    let file = |name: &str| layout.container_file(&record.id, name).to_string_lossy().into_owned();
-    let logged = record.host.log_config.driver == "json-file";
+    // As dockerd, which makes the files at the first start.
+    let started = state.started_at.is_some();
+    let file = |name: &str| match started {
+        true => layout.container_file(&record.id, name).to_string_lossy().into_owned(),
+        false => String::new(),
+    };
+    let logged = started && record.host.log_config.driver == "json-file";
     let container = Container {
         id: record.id.clone(),
         name: record.name.clone(),
@@ -52,7 +57,7 @@ pub(super) fn take(
         } else {
             Vec::new()
         },
-        sandbox_id: record.sandbox.clone(),
+        sandbox_id: if running { record.sandbox.clone() } else { String::new() },
         mounts: record.mounts.iter().map(|mount| mount_point(core, mount)).collect(),
         restart_count: record.restart_count,
         log_path: if logged {
@@ -97,7 +102,10 @@ fn networks(
 ) -> BTreeMap<String, NetworkAttachment> {
     let mut networks = record.networks.clone();
     for (name, attachment) in &mut networks {
-        if let Some(id) = core.network_ids.get(name) {
+        // A container that never ran is in no network yet.
+        if record.state.started_at.is_some()
+            && let Some(id) = core.network_ids.get(name)
+        {
             attachment.network_id.clone_from(id);
         }
     }

@@ -92,6 +92,11 @@ impl Networks {
 
     pub fn list(&self, filters: &BTreeMap<String, Vec<String>>) -> Result<Vec<NetworkView>> {
         filters::check(filters, &FILTERS)?;
+        let kinds = filters.get("type").map(Vec::as_slice).unwrap_or_default();
+        if let Some(odd) = kinds.iter().find(|kind| !["builtin", "custom"].contains(&kind.as_str()))
+        {
+            return Err(Error::invalid(format!("invalid filter: 'type'='{odd}'")));
+        }
         if filters::truth(filters, "dangling")? == Some(true) {
             // These three are never dangling.
             return Ok(Vec::new());

@@ -208,6 +208,12 @@ impl Volumes {
     ) -> Result<(VolumeRecord, bool)> {
         let anonymous = name.is_empty();
         let name = if anonymous { ids::new_id() } else { name };
+        if name.len() == 1 {
+            return Err(Error::invalid(format!(
+                "create {name}: volume name is too short, names should be at least two \
+                 alphanumeric characters"
+            )));
+        }
         check_volume_name(&name)?;
         let change = self.inner.change.lock().await;
         if let Some(volume) = self.read().get(&name) {

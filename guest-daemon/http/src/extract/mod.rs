@@ -16,6 +16,7 @@ use futures::StreamExt;
 use http::Request;
 use http_body_util::{BodyExt, BodyStream};
 use hyper::upgrade::OnUpgrade;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -90,8 +91,7 @@ impl Call {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Err(HttpError::invalid("invalid JSON: got EOF while reading request body"));
         }
-        serde_json::from_slice(&body)
-            .map_err(|error| HttpError::invalid(format!("invalid JSON: {error}")))
+        parse(&body)
     }
 
     pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, HttpError> {
@@ -106,9 +106,7 @@ impl Call {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(T::default());
         }
-        let value = serde_json::from_slice(&body)
-            .map_err(|error| HttpError::invalid(format!("invalid JSON: {error}")))?;
-        decode(&value)
+        decode(&parse(&body)?)
     }
 
     /// The body as it comes, never held whole.
@@ -136,6 +134,17 @@ impl Call {
         }
         Ok(whole.freeze())
     }
+}
+
+/// One document, and nothing after it.
+fn parse(body: &[u8]) -> Result<Value, HttpError> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = Value::deserialize(&mut reader).map_err(|error| {
+        let end = if error.is_eof() { "unexpected EOF".to_owned() } else { error.to_string() };
+        HttpError::invalid(format!("invalid JSON: {end}"))
+    })?;
+    reader.end().map_err(|_| HttpError::invalid("unexpected content after JSON"))?;
+    Ok(value)
 }
 
 /// Reads a document as Go would: see [`go_json`].

@@ -18,7 +18,7 @@ const NOT_COUNTED: i64 = -1;
 
 pub(crate) fn summary(image: &Image) -> ImageSummary {
     ImageSummary {
-        containers: NOT_COUNTED,
+        containers: i64::try_from(image.containers).unwrap_or(NOT_COUNTED),
         created: image.created.map(times::unix_seconds).unwrap_or_default(),
         id: image.id.clone(),
         labels: Some(image.config.labels.clone()).filter(|labels| !labels.is_empty()),
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(
             serde_json::to_value(summary(&image)).unwrap(),
             json!({
-                "Containers": -1, "Created": 0, "Id": "sha256:1", "Labels": null, "ParentId": "",
+                "Containers": 0, "Created": 0, "Id": "sha256:1", "Labels": null, "ParentId": "",
                 "RepoDigests": [], "RepoTags": [], "SharedSize": -1, "Size": 0,
             })
         );

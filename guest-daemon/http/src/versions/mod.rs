@@ -6,6 +6,7 @@ mod v1_42;
 mod v1_44;
 mod v1_49;
 mod v1_50;
+mod v1_51;
 
 pub(crate) use v1_42::{disk_usage_types, stream_media_type, volume_prune_filters};
 
@@ -22,6 +23,7 @@ pub(crate) fn image_inspect(version: ApiVersion, document: &mut Value) {
 /// One image of `/images/json` in the words of `version`.
 pub(crate) fn image_summary(version: ApiVersion, document: &mut Value) {
     v1_44::add_virtual_size(version, document);
+    v1_51::hide_containers(version, document);
 }
 
 /// `/info` in the words of `version`.

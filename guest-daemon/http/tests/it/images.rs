@@ -10,7 +10,8 @@ async fn an_imported_image_is_listed_tagged_and_removed() {
     let rig = Rig::with_busybox().await;
     let list = rig.get("/images/json").await.json();
     assert_eq!(list[0]["RepoTags"], json!(["busybox:latest"]));
-    assert_eq!(list[0]["Containers"], -1);
+    assert_eq!(list[0]["Containers"], 0);
+    assert_eq!(rig.get("/v1.50/images/json").await.json()[0]["Containers"], -1);
     assert_eq!(list[0].get("VirtualSize"), None);
     assert!(rig.get("/v1.41/images/json").await.json()[0]["VirtualSize"].is_number());
 

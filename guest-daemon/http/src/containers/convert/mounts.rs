@@ -66,6 +66,15 @@ pub(super) fn request_to_api(mount: &MountRequest) -> api::Mount {
     }
 }
 
+/// A list does not say where volumes are.
+pub(super) fn listed_to_api(mounts: &[MountPoint]) -> Vec<inspect::MountPoint> {
+    let mut points = points_to_api(mounts);
+    for point in points.iter_mut().filter(|point| point.kind == "volume") {
+        point.source.clear();
+    }
+    points
+}
+
 pub(super) fn points_to_api(mounts: &[MountPoint]) -> Vec<inspect::MountPoint> {
     let point = |mount: &MountPoint| inspect::MountPoint {
         kind: mount.kind.clone(),

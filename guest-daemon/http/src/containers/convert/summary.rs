@@ -27,7 +27,7 @@ pub(crate) fn to_api(container: &Container, now: i128) -> Summary {
         network_settings: SummaryNetworkSettings {
             networks: networks::to_api(&container.networks),
         },
-        mounts: mounts::points_to_api(&container.mounts),
+        mounts: mounts::listed_to_api(&container.mounts),
     }
 }
 
