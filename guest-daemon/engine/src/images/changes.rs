@@ -1,5 +1,6 @@
 //! The few Dockerfile instructions with which an imported image can be described.
 
+use super::expansion::{expand, variable};
 use crate::config::{ContainerConfig, HealthConfig};
 use crate::error::{Error, Result};
 
@@ -31,14 +32,14 @@ fn apply_one(config: &mut ContainerConfig, line: &str, has_command: &mut bool) -
             }
         }
         "ENV" => {
-            for (key, value) in pairs(rest)? {
+            for (key, value) in pairs(rest, &config.env)? {
                 config.env.retain(|known| known.split('=').next() != Some(key.as_str()));
                 config.env.push(format!("{key}={value}"));
             }
         }
-        "LABEL" => config.labels.extend(pairs(rest)?),
+        "LABEL" => config.labels.extend(pairs(rest, &config.env)?),
         "EXPOSE" => {
-            for port in rest.split_whitespace() {
+            for port in expand(rest, &config.env)?.split_whitespace() {
                 let full = if port.contains('/') { port.into() } else { format!("{port}/tcp") };
                 config.exposed_ports.insert(full);
             }
@@ -47,15 +48,18 @@ fn apply_one(config: &mut ContainerConfig, line: &str, has_command: &mut bool) -
             let list = if rest.starts_with('[') {
                 json_list(rest)?
             } else {
-                rest.split_whitespace().map(String::from).collect()
+                expand(rest, &config.env)?.split_whitespace().map(String::from).collect()
             };
             config.volumes.extend(list);
         }
-        "USER" => config.user = rest.to_owned(),
-        "WORKDIR" => config.working_dir = join(&config.working_dir, rest),
+        "USER" => config.user = expand(rest, &config.env)?,
+        "WORKDIR" => {
+            config.working_dir = join(&config.working_dir, &expand(rest, &config.env)?);
+        }
         "STOPSIGNAL" => {
-            crate::containers::parse_signal(rest)?;
-            config.stop_signal = Some(rest.to_owned());
+            let signal = expand(rest, &config.env)?;
+            crate::containers::parse_signal(&signal)?;
+            config.stop_signal = Some(signal);
         }
         "ONBUILD" => config.on_build.get_or_insert_default().push(rest.to_owned()),
         "HEALTHCHECK" => config.healthcheck = Some(health(rest)?),
@@ -73,21 +77,58 @@ fn command(text: &str) -> Result<Vec<String>> {
 }
 
 fn health(text: &str) -> Result<HealthConfig> {
-    let test = match text.split_once(char::is_whitespace) {
-        None if text.eq_ignore_ascii_case("none") => vec!["NONE".to_owned()],
-        Some((word, rest)) if word.eq_ignore_ascii_case("cmd") => {
-            let rest = rest.trim();
-            if rest.starts_with('[') {
-                let mut test = vec!["CMD".to_owned()];
-                test.extend(json_list(rest)?);
-                test
-            } else {
-                vec!["CMD-SHELL".to_owned(), rest.to_owned()]
+    let (mut health, mut rest) = (HealthConfig::default(), text);
+    while let Some(flag) = rest.strip_prefix("--") {
+        let (flag, after) = flag.split_once(char::is_whitespace).unwrap_or((flag, ""));
+        let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+        match name {
+            "interval" => health.interval = duration(name, value)?,
+            "timeout" => health.timeout = duration(name, value)?,
+            "start-period" => health.start_period = duration(name, value)?,
+            "start-interval" => health.start_interval = duration(name, value)?,
+            "retries" => {
+                health.retries =
+                    value.parse().ok().filter(|count| *count >= 0).ok_or_else(|| {
+                        Error::invalid(format!(
+                            "--retries cannot be negative or no number: {value}"
+                        ))
+                    })?;
             }
+            _ => return Err(Error::invalid(format!("unknown flag: --{name}"))),
         }
-        _ => return Err(Error::unimplemented("options of HEALTHCHECK are not implemented here")),
+        rest = after.trim_start();
+    }
+    let (word, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let command = command.trim();
+    health.test = match word.to_ascii_uppercase().as_str() {
+        "NONE" if command.is_empty() => vec!["NONE".to_owned()],
+        "CMD" if command.is_empty() => {
+            return Err(Error::invalid("missing command after HEALTHCHECK CMD"));
+        }
+        "CMD" if command.starts_with('[') => {
+            let mut test = vec!["CMD".to_owned()];
+            test.extend(json_list(command)?);
+            test
+        }
+        "CMD" => vec!["CMD-SHELL".to_owned(), command.to_owned()],
+        "NONE" => return Err(Error::invalid("HEALTHCHECK NONE takes no arguments")),
+        other => {
+            let text = format!("unknown type {other:?} in HEALTHCHECK (try CMD)");
+            return Err(Error::invalid(text));
+        }
     };
-    Ok(HealthConfig { test, ..HealthConfig::default() })
+    Ok(health)
+}
+
+/// Nanoseconds of `1m30s`.
+fn duration(name: &str, text: &str) -> Result<i64> {
+    let parsed: Option<jiff::SignedDuration> = text.parse().ok();
+    let nanos = parsed.and_then(|duration| i64::try_from(duration.as_nanos()).ok());
+    match nanos {
+        Some(nanos) if nanos == 0 || nanos >= 1_000_000 => Ok(nanos),
+        Some(_) => Err(Error::invalid(format!("interval \"{name}\" cannot be less than 1ms"))),
+        None => Err(Error::invalid(format!("invalid duration for --{name}: {text:?}"))),
+    }
 }
 
 fn join(above: &str, path: &str) -> String {
@@ -98,13 +139,13 @@ fn join(above: &str, path: &str) -> String {
 }
 
 /// `key=value "k 2"="v 2"`, or the old `key value with spaces`.
-fn pairs(text: &str) -> Result<Vec<(String, String)>> {
-    let words = words(text)?;
+fn pairs(text: &str, env: &[String]) -> Result<Vec<(String, String)>> {
+    let words = words(text, env)?;
     if let Some(first) = words.first()
         && !first.contains('=')
     {
         let (key, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        return Ok(vec![(key.to_owned(), value.trim().to_owned())]);
+        return Ok(vec![(expand(key, env)?, expand(value.trim(), env)?)]);
     }
     words
         .iter()
@@ -115,15 +156,19 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// Words with quotes and backslashes taken away.
-fn words(text: &str) -> Result<Vec<String>> {
+/// Words with quotes and backslashes taken away, and variables replaced.
+fn words(text: &str, env: &[String]) -> Result<Vec<String>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        rest = &rest[character.len_utf8()..];
         match (character, quote) {
             ('\\', Some('"') | None) => {
-                word.get_or_insert_default().extend(characters.next());
+                let mut after = rest.chars();
+                word.get_or_insert_default().extend(after.next());
+                rest = after.as_str();
             }
+            ('$', Some('"') | None) => rest = variable(rest, env, word.get_or_insert_default())?,
             (mark, Some(open)) if mark == open => quote = None,
             ('"' | '\'', None) => {
                 quote = Some(character);
@@ -212,6 +257,34 @@ mod tests {
         assert_eq!(config.exposed_ports.into_iter().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
         assert_eq!(config.working_dir, "/srv/app");
         assert_eq!(config.volumes.len(), 2);
+    }
+
+    #[test]
+    fn variables_are_those_of_the_image() {
+        let config = applied(&[
+            "ENV DIR=/srv NAME='$DIR'",
+            "ENV PATH=$DIR/bin:/bin NOTE=\"in $DIR\"",
+            "WORKDIR ${DIR}/app",
+            "USER ${WHO:-www}",
+            "EXPOSE ${PORT:-80}",
+        ])
+        .unwrap();
+        assert_eq!(config.env[1..], ["NAME=$DIR", "PATH=/srv/bin:/bin", "NOTE=in /srv"]);
+        assert_eq!((config.working_dir.as_str(), config.user.as_str()), ("/srv/app", "www"));
+        assert!(config.exposed_ports.contains("80/tcp"));
+    }
+
+    #[test]
+    fn health_checks_have_their_times() {
+        let check = "HEALTHCHECK --interval=1m30s --timeout=500ms --retries=3 CMD curl -f x";
+        let health = applied(&[check]).unwrap().healthcheck.unwrap();
+        assert_eq!((health.interval, health.timeout), (90_000_000_000, 500_000_000));
+        assert_eq!((health.retries, health.test[0].as_str()), (3, "CMD-SHELL"));
+        let none = applied(&["healthcheck none"]).unwrap().healthcheck.unwrap();
+        assert_eq!(none.test, ["NONE"]);
+        for bad in ["--interval=1us CMD x", "--interval=soon CMD x", "--odd CMD x", "CMD", "x"] {
+            assert!(applied(&[&format!("HEALTHCHECK {bad}")]).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod changes;
 mod commit;
+mod expansion;
 mod import;
 mod list;
 mod load;
