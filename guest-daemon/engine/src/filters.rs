@@ -36,20 +36,32 @@ pub(crate) fn labels(filters: &Filters, key: &str, labels: &BTreeMap<String, Str
     })
 }
 
+/// `label` and `label!` of a prune: what has a label of the latter stays.
+pub(crate) fn labels_to_prune(filters: &Filters, found: &BTreeMap<String, String>) -> bool {
+    labels(filters, "label", found)
+        && !(filters.get("label!").is_some_and(|values| !values.is_empty())
+            && labels(filters, "label!", found))
+}
+
+/// `until` of a prune, in nanoseconds since 1970.
+pub(crate) fn until(filters: &Filters, now: i128) -> Result<Option<i128>> {
+    match filters.get("until").map(Vec::as_slice) {
+        None | Some([]) => Ok(None),
+        Some([value]) => crate::time::moment(value, now).map(Some).ok_or_else(|| {
+            Error::invalid(format!("failed to parse value as time or duration: \"{value}\""))
+        }),
+        Some(_) => Err(Error::invalid("more than one until filter specified")),
+    }
+}
+
 /// The truth value of a filter such as `dangling=true`; `None` when it is absent.
 pub(crate) fn truth(filters: &Filters, key: &str) -> Result<Option<bool>> {
     let Some(values) = filters.get(key) else { return Ok(None) };
-    let mut found = None;
-    for value in values {
-        let truth = match value.as_str() {
-            "1" | "true" | "True" | "TRUE" | "t" | "T" => true,
-            "0" | "false" | "False" | "FALSE" | "f" | "F" => false,
-            _ => return Err(Error::invalid(format!("invalid filter '{key}={value}'"))),
-        };
-        if found.is_some_and(|other| other != truth) {
-            return Err(Error::invalid(format!("invalid filter '{key}={values:?}'")));
-        }
-        found = Some(truth);
+    let says = |words: [&str; 2]| values.iter().any(|value| words.contains(&value.as_str()));
+    match (says(["1", "true"]), says(["0", "false"])) {
+        (true, false) => Ok(Some(true)),
+        (false, true) => Ok(Some(false)),
+        _ if values.is_empty() => Err(Error::invalid(format!("invalid filter '{key}'"))),
+        _ => Err(Error::invalid(format!("invalid filter '{key}=[{}]'", values.join(" ")))),
     }
-    Ok(found)
 }

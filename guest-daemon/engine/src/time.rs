@@ -1,7 +1,12 @@
 //! Where the time comes from: a value that is handed in, so that tests can fix it.
 
+mod words;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+
+pub(crate) use words::go_duration;
+pub use words::moment;
 
 /// Tells the time.
 pub trait Clock: Send + Sync + std::fmt::Debug + 'static {

@@ -23,20 +23,6 @@ pub(crate) fn unix_seconds(unix_nanos: i128) -> i64 {
     i64::try_from(unix_nanos.div_euclid(NANOS)).unwrap_or_default()
 }
 
-/// A Unix time in seconds with an optional fraction, or RFC 3339; nanoseconds since 1970.
-pub(crate) fn parse(text: &str) -> Option<i128> {
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if let Ok(seconds) = seconds.parse::<i64>()
-        && fraction.bytes().all(|b| b.is_ascii_digit())
-    {
-        // Nine digits are nanoseconds; more cannot be told apart.
-        let digits = format!("{fraction:0<9}");
-        let nanos: i128 = digits[..9].parse().ok()?;
-        return Some(i128::from(seconds) * NANOS + nanos);
-    }
-    text.parse::<Timestamp>().ok().map(Timestamp::as_nanosecond)
-}
-
 /// `3 seconds`, `About a minute`, `2 weeks`: the words of `docker ps`.
 pub(crate) fn spoken(nanos: i128) -> String {
     let seconds = (nanos / NANOS).max(0);
@@ -68,16 +54,6 @@ mod tests {
         assert_eq!(rfc3339(1_700_000_000_120_000_000), "2023-11-14T22:13:20.12Z");
         assert_eq!(rfc3339_seconds(1_700_000_000_999_999_999), "2023-11-14T22:13:20Z");
         assert_eq!(rfc3339_or_never(None), "0001-01-01T00:00:00Z");
-    }
-
-    #[test]
-    fn unix_times_may_have_fractions() {
-        assert_eq!(parse("1700000000"), Some(1_700_000_000_000_000_000));
-        assert_eq!(parse("1700000000.5"), Some(1_700_000_000_500_000_000));
-        assert_eq!(parse("1700000000.000000001"), Some(1_700_000_000_000_000_001));
-        assert_eq!(parse("2023-11-14T22:13:20Z"), Some(1_700_000_000_000_000_000));
-        assert_eq!(parse("soon"), None);
-        assert_eq!(parse("1.x"), None);
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl System {
         Self { core }
     }
 
+    /// Nanoseconds since 1970.
+    pub fn now(&self) -> i128 {
+        self.core.clock.now()
+    }
+
     pub fn info(&self) -> Result<SystemInfo> {
         let core = &self.core;
         let containers = core.registry.snapshots();

@@ -151,9 +151,7 @@ impl Volumes {
             .filter(|volume| {
                 (all || volume.anonymous)
                     && !used.contains_key(&volume.name)
-                    && filters::labels(filters, "label", &volume.labels)
-                    && !(filters.contains_key("label!")
-                        && filters::labels(filters, "label!", &volume.labels))
+                    && filters::labels_to_prune(filters, &volume.labels)
             })
             .map(|volume| volume.name.clone())
             .collect();

@@ -12,12 +12,13 @@ use crate::stream::mux;
 use crate::versions;
 
 pub(crate) async fn logs(call: Call) -> Result<Reply, HttpError> {
+    let now = call.engine().system.now();
     let options = LogOptions {
         stdout: call.query.flag("stdout"),
         stderr: call.query.flag("stderr"),
         follow: call.query.flag("follow"),
-        since: call.query.time("since")?,
-        until: call.query.time("until")?,
+        since: call.query.time("since", now)?,
+        until: call.query.time("until", now)?,
         // `all` and whatever else is not a number.
         tail: call.query.text("tail").parse().ok(),
         timestamps: call.query.flag("timestamps"),

@@ -10,7 +10,7 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Vec<String>>, HttpErr
     if text.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let invalid = || HttpError::invalid(format!("invalid filter: {text}"));
+    let invalid = || HttpError::invalid("invalid filter");
     let document: Value = serde_json::from_str(text).map_err(|_| invalid())?;
     let filters = match &document {
         Value::Null => return Ok(BTreeMap::new()),

@@ -54,10 +54,10 @@ impl Query {
     }
 
     /// A time, in nanoseconds since 1970; `None` when absent, empty or `0`.
-    pub(crate) fn time(&self, name: &str) -> Result<Option<i128>, HttpError> {
+    pub(crate) fn time(&self, name: &str, now: i128) -> Result<Option<i128>, HttpError> {
         match self.text(name) {
             "" | "0" => Ok(None),
-            text => crate::times::parse(text).map(Some).ok_or_else(|| {
+            text => engine::time::moment(text, now).map(Some).ok_or_else(|| {
                 HttpError::invalid(format!("invalid value for \"{name}\": {text:?} is not a time"))
             }),
         }
