@@ -8,6 +8,8 @@ use engine::ports::ProcessEntry;
 /// Clock ticks a second; Linux shows user space no other number.
 const TICKS: u64 = 100;
 
+const PAGE: u64 = 4096;
+
 /// A process's arguments may be longer; nobody reads that many.
 const FILE_BYTES: u64 = 64 << 10;
 
@@ -26,12 +28,9 @@ fn entry(pid: i32, boot: i128) -> Option<ProcessEntry> {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
     let command = read("cmdline")?.split('\0').collect::<Vec<_>>().join(" ").trim_end().to_owned();
-    let user = read("status")?
-        .lines()
-        .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1).map(user))?;
     let mut entry = parse(&read("stat")?, boot, unix_nanos())?;
     entry.pid = pid;
-    entry.user = user;
+    take_status(&read("status")?, &mut entry)?;
     if !command.is_empty() {
         entry.command = command;
     }
@@ -44,20 +43,53 @@ fn parse(stat: &str, boot: i128, now: i128) -> Option<ProcessEntry> {
     let name = head.split_once('(')?.1;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     // The first of these is field 3 of the manual.
-    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let text = |field: usize| fields.get(field - 3).copied();
+    let number = |field: usize| text(field)?.parse::<u64>().ok();
+    let signed = |field: usize| text(field)?.parse::<i64>().ok();
+    let id = |field: usize| text(field)?.parse::<i32>().ok();
     let ticks = number(14)? + number(15)?;
     let started = boot + i128::from(number(22)?) * 1_000_000_000 / i128::from(TICKS);
     let alive_ticks = (now - started).max(1) / (1_000_000_000 / i128::from(TICKS));
-    let percent = i128::from(ticks) * 100 / alive_ticks.max(1);
+    let per_mille = i128::from(ticks) * 1000 / alive_ticks.max(1);
     Some(ProcessEntry {
-        parent: fields.get(1)?.parse().ok()?,
-        cpu_percent: u32::try_from(percent).unwrap_or(100),
-        started_unix_nanos: started,
+        state: text(3)?.chars().next()?,
+        parent: id(4)?,
+        group: id(5)?,
+        session: id(6)?,
         terminal: terminal(number(7)?),
+        foreground: id(8)?,
+        flags: number(9)?,
+        minor_faults: number(10)?,
+        major_faults: number(12)?,
         cpu_seconds: ticks / TICKS,
+        cpu_per_mille: u64::try_from(per_mille).unwrap_or(0),
+        priority: signed(18)?,
+        nice: signed(19)?,
+        threads: number(20)?,
+        started_unix_nanos: started,
+        virtual_size: number(23)?,
+        resident: number(24)?.saturating_mul(PAGE),
+        processor: number(39)?,
+        name: name.to_owned(),
         command: format!("[{name}]"),
         ..ProcessEntry::default()
     })
+}
+
+/// What only /proc/PID/status says: the users and groups, real first.
+fn take_status(status: &str, entry: &mut ProcessEntry) -> Option<()> {
+    let numbers = |key: &str| -> Option<Vec<u64>> {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(line.split_whitespace().filter_map(|number| number.parse().ok()).collect())
+    };
+    let pair = |key: &str| {
+        let ids = numbers(key)?;
+        Some((u32::try_from(*ids.first()?).ok()?, u32::try_from(*ids.get(1)?).ok()?))
+    };
+    (entry.uid, entry.effective_uid) = pair("Uid:")?;
+    (entry.gid, entry.effective_gid) = pair("Gid:")?;
+    entry.has_locked_pages = numbers("VmLck:").is_some_and(|kib| kib.first() > Some(&0));
+    Some(())
 }
 
 /// The device number of the controlling terminal in ps's words.
@@ -67,10 +99,6 @@ fn terminal(device: u64) -> String {
         136..=143 => format!("pts/{}", minor + (major - 136) * 256),
         _ => "?".to_owned(),
     }
-}
-
-fn user(uid: &str) -> String {
-    if uid == "0" { "root".to_owned() } else { uid.to_owned() }
 }
 
 fn boot_unix_nanos() -> Option<i128> {
@@ -90,11 +118,13 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_blanks_does_not_confuse() {
-        let stat = "7 (a) b (c) S 3 7 7 34816 7 0 0 0 0 0 150 50 0 0 20 0 1 0 500 0 0";
+        let stat = "7 (a) b (c) S 3 7 7 34816 7 4194304 1 0 2 0 150 50 0 0 20 0 1 0 500 8192 2 \
+                    0 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0";
         let entry = parse(stat, 1_000_000_000, 10_000_000_000).unwrap();
         assert_eq!((entry.parent, entry.cpu_seconds, entry.command.as_str()), (3, 2, "[a) b (c]"));
         assert_eq!((entry.started_unix_nanos, entry.terminal.as_str()), (6_000_000_000, "pts/0"));
-        assert_eq!(entry.cpu_percent, 50);
+        assert_eq!((entry.cpu_per_mille, entry.state, entry.processor), (500, 'S', 1));
+        assert_eq!((entry.virtual_size, entry.resident, entry.foreground), (8192, 8192, 7));
     }
 
     #[test]

@@ -250,14 +250,14 @@ impl Runtime for FakeRuntime {
             .get(container)
             .ok_or_else(|| Error::not_found(format!("no container {container}")))?;
         Ok(vec![ProcessEntry {
-            user: "root".into(),
             pid: found.init,
             parent: 1,
-            cpu_percent: 0,
-            started_unix_nanos: 0,
+            state: 'S',
+            threads: 1,
             terminal: "?".into(),
-            cpu_seconds: 0,
+            name: found.spec.args[0].clone(),
             command: found.spec.args.join(" "),
+            ..ProcessEntry::default()
         }])
     }
 

@@ -1,0 +1,213 @@
+//! The columns of ps: their titles, and what stands in them.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::ports::ProcessEntry;
+
+/// What a line needs to know beside its process.
+pub(super) struct Facts {
+    pub now: i128,
+    /// The machine's, in bytes.
+    pub memory: u64,
+}
+
+const KIB: u64 = 1024;
+const PAGE: u64 = 4096;
+const NANOS: i128 = 1_000_000_000;
+
+/// What stands above a column; `None` when there is no such column.
+pub(super) fn title(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "pid" | "tgid" => "PID",
+        "ppid" => "PPID",
+        "pgid" => "PGID",
+        "pgrp" => "PGRP",
+        "sid" => "SID",
+        "sess" | "session" => "SESS",
+        "tpgid" => "TPGID",
+        "UID" | "uid" => "UID",
+        "euid" => "EUID",
+        "ruid" => "RUID",
+        "user" | "uname" => "USER",
+        "euser" => "EUSER",
+        "ruser" => "RUSER",
+        "gid" => "GID",
+        "egid" => "EGID",
+        "rgid" => "RGID",
+        "group" => "GROUP",
+        "egroup" => "EGROUP",
+        "rgroup" => "RGROUP",
+        "comm" | "ucomm" | "args" | "command" => "COMMAND",
+        "ucmd" | "cmd" => "CMD",
+        "time" | "cputime" | "bsdtime" => "TIME",
+        "etime" | "etimes" => "ELAPSED",
+        "stime" => "STIME",
+        "start" | "lstart" => "STARTED",
+        "start_time" | "bsdstart" => "START",
+        "tname" => "TTY",
+        "tty" | "tt" => "TT",
+        "c" => "C",
+        "pcpu" | "%cpu" => "%CPU",
+        "pmem" | "%mem" => "%MEM",
+        "rss" | "rssize" | "rsz" => "RSS",
+        "vsz" | "vsize" => "VSZ",
+        "sz" => "SZ",
+        "ni" | "nice" => "NI",
+        "pri" => "PRI",
+        "s" | "state" => "S",
+        "stat" => "STAT",
+        "nlwp" | "thcount" => "NLWP",
+        "f" | "flag" | "flags" => "F",
+        "psr" => "PSR",
+        "wchan" => "WCHAN",
+        "addr" => "ADDR",
+        "maj_flt" => "MAJFL",
+        "min_flt" => "MINFL",
+        _ => return None,
+    })
+}
+
+pub(super) fn show(key: &str, of: &ProcessEntry, facts: &Facts) -> String {
+    let alive = ((facts.now - of.started_unix_nanos) / NANOS).max(0);
+    match key {
+        "pid" | "tgid" => of.pid.to_string(),
+        "ppid" => of.parent.to_string(),
+        "pgid" | "pgrp" => of.group.to_string(),
+        "sid" | "sess" | "session" => of.session.to_string(),
+        "tpgid" => of.foreground.to_string(),
+        "UID" | "user" | "uname" | "euser" => name(of.effective_uid),
+        "ruser" => name(of.uid),
+        "uid" | "euid" => of.effective_uid.to_string(),
+        "ruid" => of.uid.to_string(),
+        "group" | "egroup" => name(of.effective_gid),
+        "rgroup" => name(of.gid),
+        "gid" | "egid" => of.effective_gid.to_string(),
+        "rgid" => of.gid.to_string(),
+        "comm" | "ucomm" | "ucmd" => of.name.clone(),
+        "args" | "command" | "cmd" => of.command.clone(),
+        "time" | "cputime" => cpu_time(of.cpu_seconds),
+        "bsdtime" => format!("{}:{:02}", of.cpu_seconds / 60, of.cpu_seconds % 60),
+        "etime" => elapsed(alive),
+        "etimes" => alive.to_string(),
+        "stime" | "start_time" | "bsdstart" => short_start(of.started_unix_nanos, facts.now),
+        "start" => start(of.started_unix_nanos, facts.now),
+        "lstart" => at(of.started_unix_nanos).strftime("%a %b %e %H:%M:%S %Y").to_string(),
+        "tname" | "tty" | "tt" => of.terminal.clone(),
+        "c" => (of.cpu_per_mille / 10).min(99).to_string(),
+        "pcpu" | "%cpu" => tenths(of.cpu_per_mille),
+        "pmem" | "%mem" => tenths(of.resident.saturating_mul(1000) / facts.memory.max(1)),
+        "rss" | "rssize" | "rsz" => (of.resident / KIB).to_string(),
+        "vsz" | "vsize" => (of.virtual_size / KIB).to_string(),
+        "sz" => (of.virtual_size / PAGE).to_string(),
+        "ni" | "nice" => of.nice.to_string(),
+        "pri" => (39 - of.priority).to_string(),
+        "s" | "state" => of.state.to_string(),
+        "stat" => state(of),
+        "nlwp" | "thcount" => of.threads.to_string(),
+        "f" | "flag" | "flags" => format!("{:x}", (of.flags >> 6) & 7),
+        "psr" => of.processor.to_string(),
+        "maj_flt" => of.major_faults.to_string(),
+        "min_flt" => of.minor_faults.to_string(),
+        // Where in the kernel it sleeps is nobody's business.
+        _ => "-".to_owned(),
+    }
+}
+
+fn name(id: u32) -> String {
+    if id == 0 { "root".to_owned() } else { id.to_string() }
+}
+
+fn tenths(value: u64) -> String {
+    format!("{}.{}", value / 10, value % 10)
+}
+
+/// `Ss+`: asleep, leads its session, in the foreground.
+fn state(of: &ProcessEntry) -> String {
+    let marks = [
+        (of.nice < 0, '<'),
+        (of.nice > 0, 'N'),
+        (of.has_locked_pages, 'L'),
+        (of.session == of.pid, 's'),
+        (of.threads > 1, 'l'),
+        (of.foreground == of.group, '+'),
+    ];
+    let marks = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark);
+    std::iter::once(of.state).chain(marks).collect()
+}
+
+fn cpu_time(seconds: u64) -> String {
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// `01:05`, `02:00:00`, `3-00:00:00`.
+fn elapsed(seconds: i128) -> String {
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes:02}:{seconds:02}"),
+        (0, _) => format!("{hours:02}:{minutes:02}:{seconds:02}"),
+        _ => format!("{days}-{hours:02}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+fn at(unix_nanos: i128) -> jiff::Zoned {
+    Timestamp::from_nanosecond(unix_nanos).unwrap_or_default().to_zoned(TimeZone::UTC)
+}
+
+/// The hour of today, else the day, else the year.
+fn short_start(started: i128, now: i128) -> String {
+    let (started, now) = (at(started), at(now));
+    let form = match () {
+        () if started.date() == now.date() => "%H:%M",
+        () if started.year() == now.year() => "%b%d",
+        () => "%Y",
+    };
+    started.strftime(form).to_string()
+}
+
+fn start(started: i128, now: i128) -> String {
+    let form = if now - started < 86_400 * NANOS { "%H:%M:%S" } else { "%b %d" };
+    at(started).strftime(form).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_says_something() {
+        let entry = ProcessEntry {
+            pid: 7,
+            session: 7,
+            group: 7,
+            foreground: 7,
+            state: 'S',
+            threads: 2,
+            resident: 3 << 20,
+            cpu_per_mille: 15,
+            cpu_seconds: 3_725,
+            ..ProcessEntry::default()
+        };
+        let facts = Facts { now: 90_061 * NANOS, memory: 1 << 30 };
+        for (key, text) in [
+            ("pid", "7"),
+            ("user", "root"),
+            ("stat", "Ssl+"),
+            ("time", "01:02:05"),
+            ("bsdtime", "62:05"),
+            ("etime", "1-01:01:01"),
+            ("etimes", "90061"),
+            ("stime", "Jan01"),
+            ("lstart", "Thu Jan  1 00:00:00 1970"),
+            ("%cpu", "1.5"),
+            ("%mem", "0.2"),
+            ("rss", "3072"),
+            ("c", "1"),
+        ] {
+            assert_eq!(show(key, &entry, &facts), text, "{key}");
+        }
+        assert_eq!(elapsed(65), "01:05");
+        assert_eq!(title("nonsense"), None);
+    }
+}
