@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::events::Event;
 use crate::filters::{self, Filters};
+use crate::images::reference::Reference;
 
 const KNOWN: [&str; 14] = [
     "config",
@@ -32,7 +33,7 @@ pub(super) fn fits(wanted: &Filters, event: &Event) -> bool {
         && filters::labels(wanted, "label", &event.attributes)
         && ["container", "network", "volume", "daemon"]
             .iter()
-            .all(|kind| filters::any(wanted, kind, |name| object_fits(kind, name, event)))
+            .all(|kind| filters::any(wanted, kind, |name| object_fits(name, event)))
         && filters::any(wanted, "image", |name| image_fits(name, event))
         && ["config", "node", "plugin", "secret", "service"]
             .iter()
@@ -44,18 +45,18 @@ fn action_fits(wanted: &str, action: &str) -> bool {
     action == wanted || action.split_once(':').is_some_and(|(head, _)| head == wanted)
 }
 
-fn object_fits(kind: &str, name: &str, event: &Event) -> bool {
-    if event.kind == kind {
-        let named = event.attributes.get("name").map_or("", String::as_str);
-        return event.actor.starts_with(name) || named.starts_with(name);
-    }
-    // Events of networks and volumes say which container they concern.
-    kind == "container" && event.attributes.get("container").is_some_and(|id| id.starts_with(name))
+/// The beginning of an id or of a name is enough; which kind of object it is does not matter.
+fn object_fits(name: &str, event: &Event) -> bool {
+    let named = event.attributes.get("name").map_or("", String::as_str);
+    event.actor.starts_with(name) || named.starts_with(name)
 }
 
+/// An image's name, with its tag or without; also of the image that a container was made from.
 fn image_fits(name: &str, event: &Event) -> bool {
     let key = if event.kind == "image" { "name" } else { "image" };
     let named = event.attributes.get(key).map_or("", String::as_str);
-    let without_tag = named.rsplit_once(':').map_or(named, |(repository, _)| repository);
-    (event.kind == "image" && event.actor == name) || named == name || without_tag == name
+    [event.actor.as_str(), named].iter().any(|text| {
+        *text == name
+            || Reference::parse(text).is_ok_and(|found| found.familiar_repository() == name)
+    })
 }

@@ -27,8 +27,8 @@ pub struct Events {
 
 #[derive(Debug)]
 struct Inner {
-    past: Mutex<VecDeque<Event>>,
-    sender: broadcast::Sender<Event>,
+    past: Mutex<VecDeque<Arc<Event>>>,
+    sender: broadcast::Sender<Arc<Event>>,
     count: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
 }
@@ -67,7 +67,7 @@ impl Events {
             let past = self.inner.past.lock().unwrap_or_else(PoisonError::into_inner);
             let wanted = request.since.is_some() || request.until.is_some();
             let since = request.since.unwrap_or(0);
-            let past: Vec<Event> =
+            let past: Vec<Arc<Event>> =
                 past.iter().filter(|event| wanted && event.unix_nanos >= since).cloned().collect();
             // Subscribed under the same lock, so that none is missed and none comes twice.
             (past, self.inner.sender.subscribe())
@@ -88,22 +88,18 @@ impl Events {
                 }
             }
         });
+        let to_come = match until {
+            None => to_come.boxed(),
+            Some(until) => {
+                // What is remembered comes before: a moment in the past ends only the waiting.
+                let left = u64::try_from(until - self.inner.clock.now()).unwrap_or(0);
+                to_come.take_until(tokio::time::sleep(Duration::from_nanos(left))).boxed()
+            }
+        };
         let all = futures::stream::iter(past)
             .chain(to_come)
-            .filter(move |event| std::future::ready(fits(event)));
-        Ok(match until {
-            None => all.boxed(),
-            Some(until) => {
-                let left = u64::try_from(until - self.inner.clock.now()).unwrap_or(0);
-                // What is already there comes first: a deadline in the past ends only the waiting.
-                let deadline = tokio::time::Instant::now() + Duration::from_nanos(left);
-                all.take_until(async move {
-                    tokio::task::yield_now().await;
-                    tokio::time::sleep_until(deadline).await;
-                })
-                .boxed()
-            }
-        })
+            .filter_map(move |event| std::future::ready(fits(&event).then(|| (*event).clone())));
+        Ok(all.boxed())
     }
 
     /// How many there have been: for those who only want to know that something happens.
@@ -123,18 +119,19 @@ impl Events {
         actor: &str,
         attributes: BTreeMap<String, String>,
     ) {
-        let event = Event {
+        let mut past = self.inner.past.lock().unwrap_or_else(PoisonError::into_inner);
+        // Timed under the lock, so that nobody sees a later one first.
+        let event = Arc::new(Event {
             kind: kind.to_owned(),
             action: action.into(),
             actor: actor.to_owned(),
             attributes,
             unix_nanos: self.inner.clock.now(),
-        };
-        let mut past = self.inner.past.lock().unwrap_or_else(PoisonError::into_inner);
+        });
         if past.len() == REMEMBERED {
             past.pop_front();
         }
-        past.push_back(event.clone());
+        past.push_back(Arc::clone(&event));
         self.inner.count.send_modify(|count| *count += 1);
         // An error only says that nobody listens.
         drop(self.inner.sender.send(event));

@@ -56,6 +56,7 @@ async fn filters_choose_by_object_action_and_label() {
         [("container", "ab")],
         [("event", "exec_create")],
         [("image", "busybox")],
+        [("image", "busybox:1")],
         [("label", "tier=front")],
         [("type", "container")],
     ] {
@@ -72,7 +73,9 @@ async fn filters_choose_by_object_action_and_label() {
 async fn the_stream_ends_at_until() {
     let events = events();
     events.publish("container", "create", "abc", BTreeMap::new());
-    let request = EventsRequest { until: Some(1_000_000_000_001), ..request(&[]) };
+    events.publish("container", "start", "abc", BTreeMap::new());
+    events.publish("container", "die", "abc", BTreeMap::new());
+    let request = EventsRequest { until: Some(1_001_000_000_000), ..request(&[]) };
     let all: Vec<_> = events.subscribe(request).unwrap().collect().await;
-    assert_eq!(all.len(), 1);
+    assert_eq!(all.len(), 2, "those until then, and no waiting");
 }

@@ -7,16 +7,25 @@ use futures::StreamExt;
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, Reply};
-use crate::times;
+use crate::{times, versions};
 
 pub(crate) async fn events(call: Call) -> Result<Reply, HttpError> {
-    let request = EventsRequest {
-        since: call.query.time("since")?,
-        until: call.query.time("until")?,
-        filters: call.filters()?,
-    };
-    let events = call.engine().events.subscribe(request)?;
-    Ok(reply::stream(reply::JSON, events.map(|event| reply::json_line(&to_api(event)))))
+    let (engine, version) = (call.engine(), call.version);
+    let now = engine.system.now();
+    let (since, until) = (call.query.time("since", now)?, call.query.time("until", now)?);
+    if until.is_some_and(|until| since.is_some_and(|since| until < since)) {
+        let (since, until) = (call.query.text("since"), call.query.text("until"));
+        return Err(HttpError::invalid(format!(
+            "`since` time ({since}) cannot be after `until` time ({until})"
+        )));
+    }
+    let request = EventsRequest { since, until, filters: call.filters()? };
+    let events = engine.events.subscribe(request)?;
+    let lines = events.filter_map(move |event| {
+        let known = versions::knows_event(version, &event.kind, &event.action);
+        std::future::ready(known.then(|| reply::json_line(&to_api(event))))
+    });
+    Ok(reply::stream(reply::JSON, lines))
 }
 
 fn to_api(event: Event) -> api::Event {
