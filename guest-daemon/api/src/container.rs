@@ -129,3 +129,10 @@ pub struct Change {
 pub struct CommitResponse {
     pub id: String,
 }
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ContainersPruned {
+    pub containers_deleted: Option<Vec<String>>,
+    pub space_reclaimed: u64,
+}

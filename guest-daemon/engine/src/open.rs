@@ -12,7 +12,7 @@ use crate::blocking::blocking;
 use crate::containers::{Containers, Core, Registry};
 use crate::error::Result;
 use crate::events::Events;
-use crate::exec::Execs;
+use crate::exec::{Execs, Table};
 use crate::images::Images;
 use crate::networks::Networks;
 use crate::ports::{Network, Runtime};
@@ -91,6 +91,7 @@ impl Engine {
             images: images.clone(),
             volumes: volumes.clone(),
             registry,
+            execs: Table::default(),
             host,
             settings: Arc::new(settings),
             run_root,
@@ -99,7 +100,7 @@ impl Engine {
             tasks: TaskTracker::new(),
         };
         let (containers, left) = Containers::open(core.clone()).await?;
-        let exec = Execs::open(core.clone(), left);
+        let exec = Execs::open(core.clone(), left).await;
         let system = System::new(core);
         Ok(Arc::new(Self { containers, exec, images, volumes, networks, events, system }))
     }

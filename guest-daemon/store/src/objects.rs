@@ -50,6 +50,50 @@ pub struct StateRecord {
     pub error: String,
     pub started_at: Option<i64>,
     pub finished_at: Option<i64>,
+    /// Only with a health check, once it was started.
+    pub health: Option<HealthRecord>,
+}
+
+/// What health checks have found so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthRecord {
+    pub status: HealthStatus,
+    /// Failures in a row that count.
+    pub failing_streak: i64,
+    /// The last few, oldest first.
+    pub log: Vec<ProbeRecord>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    #[default]
+    Starting,
+    Healthy,
+    Unhealthy,
+}
+
+impl HealthStatus {
+    /// The word that users see and filter by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// One run of a health check. Times are nanoseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProbeRecord {
+    pub start: i64,
+    pub end: i64,
+    /// -1 when there is none: it could not be run, or took too long.
+    pub exit_code: i32,
+    pub output: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

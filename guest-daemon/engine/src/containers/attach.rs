@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,7 @@ use super::types::{AttachOptions, Status};
 use crate::error::{Error, Result};
 use crate::logs::{From, Wanted, subscribe};
 use crate::ports::ProcessInput;
-use crate::streams::{AttachedInput, Attachment};
+use crate::streams::{AttachedInput, Attachment, Output, Stream};
 
 /// Pieces of input that wait while the process does not read.
 const INPUT_QUEUE: usize = 16;
@@ -47,11 +48,13 @@ impl Containers {
         let wanted = Wanted { stdout: options.stdout, stderr: options.stderr };
         let from = if options.logs { From::Start } else { From::Now };
         let detached = CancellationToken::new();
-        let output = if options.stream {
+        let output = if options.logs && handle.hub.log().is_none() {
+            cannot_read_logs()
+        } else if options.stream {
             subscribe(&handle.hub, wanted, from)
                 .take_until(detached.clone().cancelled_owned())
                 .boxed()
-        } else if options.logs && handle.hub.log().is_some() {
+        } else if options.logs {
             let past = super::LogOptions {
                 stdout: options.stdout,
                 stderr: options.stderr,
@@ -89,6 +92,13 @@ impl Containers {
         self.core.events.publish("container", "attach", &handle.id, attributes);
         Ok(Attachment { tty: config.tty, input, output })
     }
+}
+
+/// The answer's head is out by then, so this is where the client is told.
+fn cannot_read_logs() -> BoxStream<'static, Result<Output>> {
+    let text = "Error attaching: configured logging driver does not support reading\n";
+    let output = Output { stream: Stream::Stdout, data: Bytes::from_static(text.as_bytes()) };
+    futures::stream::iter([Ok(output)]).boxed()
 }
 
 /// A client's input on its way to a process.

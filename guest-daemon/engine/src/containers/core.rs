@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::registry::Registry;
 use crate::events::Events;
+use crate::exec::Table;
 use crate::images::Images;
 use crate::open::HostFacts;
 use crate::ports::{Network, Runtime};
@@ -27,6 +28,7 @@ pub(crate) struct Core {
     pub images: Images,
     pub volumes: Volumes,
     pub registry: Registry,
+    pub execs: Table,
     pub host: HostFacts,
     pub settings: Arc<Settings>,
     pub run_root: PathBuf,

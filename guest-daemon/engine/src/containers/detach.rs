@@ -35,6 +35,10 @@ impl DetachKeys {
         }
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.keys
+    }
+
     pub(crate) fn scan(&mut self, input: &[u8]) -> Scanned {
         let mut pass = Vec::with_capacity(input.len());
         for byte in input {

@@ -221,6 +221,10 @@ fn in_dockers_words(error: Error) -> Error {
     if error.kind() != Kind::InvalidArgument {
         return error.within("failed to create task for container");
     }
+    // dockerd finds this out before it asks its runtime.
+    if error.to_string().starts_with("unable to find ") {
+        return Error::new(Kind::Internal, error.to_string());
+    }
     let text = format!(
         "failed to create task for container: failed to create shim task: OCI runtime create \
          failed: runc create failed: unable to start container process: error during container \

@@ -8,6 +8,7 @@ mod create;
 mod detach;
 mod differences;
 mod files;
+mod health;
 mod launch;
 mod list;
 mod merge;
@@ -15,6 +16,7 @@ mod modes;
 mod mounts;
 mod names;
 mod ports;
+mod prune;
 mod recover;
 mod registry;
 mod restart;
@@ -29,6 +31,7 @@ mod types;
 mod validate;
 mod wait;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use engine_store::files::PathStat;
@@ -49,8 +52,8 @@ pub(crate) use spec::environment;
 use task::StopReason;
 pub(crate) use task::{Command, attributes_of};
 pub use types::{
-    AttachOptions, Commit, Container, CreateContainer, Created, ExtractArchive, ListContainers,
-    LogOptions, MountPoint, State, Status, Top, WaitCondition, WaitResult,
+    AttachOptions, Commit, Container, CreateContainer, Created, ExtractArchive, Health, HealthStatus,
+    ListContainers, LogOptions, MountPoint, Probe, State, Status, Top, WaitCondition, WaitResult,
 };
 pub(crate) use validate::ulimit as check_ulimit;
 
@@ -63,11 +66,15 @@ use crate::streams::Output;
 /// The grace period of a stop that names none.
 const DEFAULT_GRACE_SECONDS: i64 = 10;
 
+/// How long a killed container may take to end.
+const DEATH_LIMIT: Duration = Duration::from_secs(12);
+
 /// The service over all containers. A `reference` is a name (with or without a leading `/`), an id
 /// or a unique prefix of one.
 #[derive(Clone, Debug)]
 pub struct Containers {
     core: Core,
+    pruning: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Containers {
@@ -98,7 +105,8 @@ impl Containers {
         timeout: Option<i64>,
     ) -> Result<Outcome> {
         let handle = self.core.registry.find(reference)?;
-        stop(&handle, signal, timeout, StopReason::User).await
+        let stopped = stop(&handle, signal, timeout, StopReason::User).await;
+        stopped.map_err(|error| error.within(&format!("cannot stop container: {reference}")))
     }
 
     pub async fn restart(
@@ -108,19 +116,42 @@ impl Containers {
         timeout: Option<i64>,
     ) -> Result<()> {
         let handle = self.core.registry.find(reference)?;
-        stop(&handle, signal, timeout, StopReason::Restart).await?;
-        ask(&handle, Command::Start).await?;
+        let restarted = async {
+            stop(&handle, signal, timeout, StopReason::Restart).await?;
+            ask(&handle, Command::Start).await
+        };
+        restarted.await.map_err(|error| {
+            let text = format!("Cannot restart container {reference}: {}", error.with_causes());
+            Error::new(Kind::Internal, text)
+        })?;
         let snapshot = handle.look();
         let attributes = attributes_of(&snapshot.container);
         self.core.events.publish("container", "restart", &handle.id, attributes);
         Ok(())
     }
 
-    /// `signal` as `KILL`, `SIGKILL` or `9`; empty is `KILL`.
+    /// `signal` as `KILL`, `SIGKILL` or `9`; empty is `KILL`, which returns when it has ended.
     pub async fn kill(&self, reference: &str, signal: &str) -> Result<()> {
+        let killed = self.send_signal(reference, signal).await;
+        killed.map_err(|error| error.within(&format!("cannot kill container: {reference}")))
+    }
+
+    async fn send_signal(&self, reference: &str, signal: &str) -> Result<()> {
         let signal = if signal.is_empty() { signals::KILL } else { signals::parse(signal)? };
         let handle = self.core.registry.find(reference)?;
-        ask(&handle, |reply| Command::Kill { signal, reply }).await
+        let exits = handle.look().exits;
+        ask(&handle, |reply| Command::Kill { signal, reply }).await?;
+        if signal != signals::KILL {
+            return Ok(());
+        }
+        // Whoever kills it may remove it next.
+        let mut snapshot = handle.snapshot.clone();
+        let gone = snapshot.wait_for(|now| now.removed || now.exits > exits || !now.is_running());
+        let in_time = tokio::time::timeout(DEATH_LIMIT, gone).await.is_ok();
+        in_time.then_some(()).ok_or_else(|| {
+            let text = "tried to kill container, but did not receive an exit event";
+            Error::new(Kind::Internal, text)
+        })
     }
 
     pub async fn remove(&self, reference: &str, force: bool, volumes: bool) -> Result<()> {
@@ -130,7 +161,12 @@ impl Containers {
                 "removal of container {reference} is already in progress"
             )));
         }
-        ask(&handle, |reply| Command::Remove { force, volumes, reply }).await
+        let removed = ask(&handle, |reply| Command::Remove { force, volumes, reply }).await;
+        removed.map_err(|error| match error.kind() {
+            // Somebody else was faster.
+            Kind::NotFound => error,
+            _ => error.within(&format!("cannot remove container {reference:?}")),
+        })
     }
 
     pub async fn rename(&self, reference: &str, name: &str) -> Result<()> {
@@ -143,9 +179,14 @@ impl Containers {
         let handle = self.core.registry.find(reference)?;
         let input = handle.hub.input().borrow().clone();
         match input {
-            Some(input) if handle.look().is_running() => input.resize(size).await,
-            _ => Err(not_running(&handle.id)),
+            Some(input) if handle.look().is_running() => input.resize(size).await?,
+            _ => return Err(not_running(&handle.id)),
         }
+        let mut attributes = attributes_of(&handle.look().container);
+        attributes.insert("height".to_owned(), size.rows.to_string());
+        attributes.insert("width".to_owned(), size.columns.to_string());
+        self.core.events.publish("container", "resize", &handle.id, attributes);
+        Ok(())
     }
 
     /// Items carry their stream; the text already has timestamps and details if asked for. The

@@ -1,6 +1,7 @@
 //! What an earlier daemon left: running containers go on, the others are shown as they ended.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine_store::objects::{ContainerRecord, StoredStatus};
 
@@ -65,7 +66,7 @@ impl Containers {
             let (reply, _) = tokio::sync::oneshot::channel();
             drop(handle.commands.send(Command::Start(reply)).await);
         }
-        Ok((Self { core }, execs))
+        Ok((Self { core, pruning: Arc::default() }, execs))
     }
 }
 
@@ -97,9 +98,7 @@ async fn go_on(core: &Core, mut record: ContainerRecord, process: Process) -> Re
     if let Err(error) = core.registry.reserve(&record.name, &record.id) {
         tracing::error!(container = record.id, reason = %error, "a container has lost its name");
     }
-    let pump =
-        launch::pump(core, &record, std::sync::Arc::clone(&hub), process, Journaling::Recover)
-            .await?;
+    let pump = launch::pump(core, &record, Arc::clone(&hub), process, Journaling::Recover).await?;
     let (handle, starter) = spawn(core, record, hub, Phase::Running);
     core.registry.insert(handle);
     starter.watch(id, pump).run();
@@ -144,12 +143,13 @@ async fn ended(
         hub.set_log_length(length);
     }
     let created = record.state.status == StoredStatus::Created;
-    let start = !created
-        && restart::at_open(
-            &record.host.restart_policy,
-            record.state.exit_code,
-            record.manually_stopped,
-        );
+    let ended = restart::Ended {
+        exit_code: record.state.exit_code,
+        cancelled: false,
+        manually_stopped: record.manually_stopped,
+        restarts: record.restart_count,
+    };
+    let start = !created && restart::at_open(&record.host.restart_policy, ended);
     let phase = if created { Phase::Created } else { Phase::Exited };
     if let Err(error) = core.registry.reserve(&record.name, &record.id) {
         tracing::error!(container = record.id, reason = %error, "a container has lost its name");

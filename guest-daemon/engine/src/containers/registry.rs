@@ -21,6 +21,8 @@ pub(crate) struct Snapshot {
     pub exits: u64,
     /// It is gone.
     pub removed: bool,
+    /// How often it could not be taken away.
+    pub failed_removals: u64,
     pub process: Option<ProcessId>,
     pub endpoint: Option<Endpoint>,
     /// What it can be reached by for `--network container:`.
@@ -88,6 +90,15 @@ impl Registry {
             }
             (None, _) => Err(Error::not_found(format!("No such container: {reference}"))),
         }
+    }
+
+    /// The id that begins like this, if there is exactly one.
+    pub(crate) fn find_id(&self, prefix: &str) -> Option<String> {
+        let inner = self.read();
+        let mut found =
+            inner.by_id.range(prefix.to_owned()..).take_while(|(id, _)| id.starts_with(prefix));
+        let (id, _) = found.next()?;
+        (id == prefix || found.next().is_none()).then(|| id.clone())
     }
 
     pub(crate) fn all(&self) -> Vec<Handle> {

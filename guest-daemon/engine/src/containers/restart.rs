@@ -16,31 +16,28 @@ const SETTLED: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
     pub exit_code: i32,
-    /// A user stopped or killed it.
-    pub on_purpose: bool,
+    /// It was stopped, or killed by the signal that stops it.
+    pub cancelled: bool,
+    /// A user sent it any signal.
+    pub manually_stopped: bool,
     pub restarts: i64,
 }
 
 pub(super) fn again(policy: &RestartPolicy, ended: Ended) -> bool {
-    if ended.on_purpose {
-        return false;
-    }
-    match policy.name.as_str() {
-        "always" | "unless-stopped" => true,
-        "on-failure" => {
-            ended.exit_code != 0
-                && (policy.maximum_retry_count == 0 || ended.restarts < policy.maximum_retry_count)
-        }
-        _ => false,
-    }
+    !ended.cancelled && wanted(policy, ended)
 }
 
-/// Whether a container that does not run is started when the engine opens.
-pub(super) fn at_open(policy: &RestartPolicy, exit_code: i32, manually_stopped: bool) -> bool {
+/// Whether a container that has run and does not now is started when the engine opens.
+pub(super) fn at_open(policy: &RestartPolicy, ended: Ended) -> bool {
+    wanted(policy, ended)
+}
+
+fn wanted(policy: &RestartPolicy, ended: Ended) -> bool {
+    let most = policy.maximum_retry_count;
     match policy.name.as_str() {
         "always" => true,
-        "unless-stopped" => !manually_stopped,
-        "on-failure" => !manually_stopped && exit_code != 0,
+        "unless-stopped" => !ended.manually_stopped,
+        "on-failure" => ended.exit_code != 0 && (most == 0 || ended.restarts < most),
         _ => false,
     }
 }
@@ -88,20 +85,28 @@ mod tests {
 
     #[test]
     fn policies_decide_as_docker_does() {
-        let ended = |exit_code, on_purpose, restarts| Ended { exit_code, on_purpose, restarts };
+        let ended = |exit_code, cancelled, manually_stopped, restarts| Ended {
+            exit_code,
+            cancelled,
+            manually_stopped,
+            restarts,
+        };
         for (name, most, ended, expected) in [
-            ("no", 0, ended(1, false, 0), false),
-            ("always", 0, ended(0, false, 7), true),
-            ("always", 0, ended(0, true, 7), false),
-            ("on-failure", 0, ended(0, false, 0), false),
-            ("on-failure", 2, ended(1, false, 1), true),
-            ("on-failure", 2, ended(1, false, 2), false),
-            ("unless-stopped", 0, ended(1, false, 0), true),
+            ("no", 0, ended(1, false, false, 0), false),
+            ("always", 0, ended(0, false, false, 7), true),
+            ("always", 0, ended(0, false, true, 7), true),
+            ("always", 0, ended(0, true, true, 7), false),
+            ("on-failure", 0, ended(0, false, false, 0), false),
+            ("on-failure", 2, ended(1, false, false, 1), true),
+            ("on-failure", 2, ended(1, false, false, 2), false),
+            ("unless-stopped", 0, ended(1, false, false, 0), true),
+            ("unless-stopped", 0, ended(1, false, true, 0), false),
         ] {
             assert_eq!(again(&policy(name, most), ended), expected, "{name} {ended:?}");
         }
-        assert!(at_open(&policy("always", 0), 0, true));
-        assert!(!at_open(&policy("unless-stopped", 0), 0, true));
+        assert!(at_open(&policy("always", 0), ended(0, true, true, 0)));
+        assert!(!at_open(&policy("unless-stopped", 0), ended(0, true, true, 0)));
+        assert!(at_open(&policy("on-failure", 0), ended(143, true, true, 0)));
     }
 
     #[test]

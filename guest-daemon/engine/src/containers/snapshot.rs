@@ -58,6 +58,9 @@ pub(super) fn take(
             Vec::new()
         },
         sandbox_id: if running { record.sandbox.clone() } else { String::new() },
+        sandbox_key: endpoint
+            .as_ref()
+            .map_or_else(String::new, |at| at.namespace.to_string_lossy().into_owned()),
         mounts: record.mounts.iter().map(|mount| mount_point(core, mount)).collect(),
         restart_count: record.restart_count,
         log_path: if logged {
@@ -72,7 +75,16 @@ pub(super) fn take(
         exec_ids,
     };
     let layers = record.layers.clone();
-    Snapshot { container, exits, removed: false, process, endpoint, namespace, layers }
+    Snapshot {
+        container,
+        exits,
+        removed: false,
+        failed_removals: 0,
+        process,
+        endpoint,
+        namespace,
+        layers,
+    }
 }
 
 fn shown_state(state: &StateRecord, phase: Phase) -> State {
@@ -92,6 +104,7 @@ fn shown_state(state: &StateRecord, phase: Phase) -> State {
         error: state.error.clone(),
         started_at: state.started_at.map(i128::from),
         finished_at: state.finished_at.map(i128::from),
+        health: state.health.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The task that owns one container: all that changes it comes through its mailbox.
 
 mod ending;
+mod health;
 mod removal;
 mod showing;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use engine_store::objects::{ContainerRecord, StoredStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 
 use super::core::Core;
 use super::launch::{self, Failed, Launched};
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Execs(Vec<String>),
     /// The job that starts it has ended.
     Launched(Box<std::result::Result<Launched, Failed>>),
+    /// A health check has a result.
+    Probed(Box<health::Probed>),
     /// The process has ended and its output was moved.
     Exited(Result<ExitStatus>),
 }
@@ -74,6 +78,7 @@ pub(super) struct Task {
     publisher: watch::Sender<Arc<Snapshot>>,
     own: mpsc::Sender<Command>,
     exits: u64,
+    failed_removals: u64,
     exec_ids: Vec<String>,
     /// Commands that came while it was starting.
     deferred: VecDeque<Command>,
@@ -90,6 +95,8 @@ pub(super) struct Task {
     /// The next end is no reason to start again.
     end_is_final: bool,
     keep: bool,
+    /// The container is probed until this is dropped.
+    probing: Option<DropGuard>,
 }
 
 const MAILBOX: usize = 64;
@@ -118,6 +125,7 @@ pub(super) fn spawn(
         publisher,
         own,
         exits: 0,
+        failed_removals: 0,
         exec_ids: Vec::new(),
         deferred: VecDeque::new(),
         starters: Vec::new(),
@@ -128,6 +136,7 @@ pub(super) fn spawn(
         began: Instant::now(),
         end_is_final: false,
         keep: false,
+        probing: None,
     };
     (handle, TaskStarter { task, mailbox })
 }
@@ -140,7 +149,12 @@ pub(super) struct TaskStarter {
 
 impl TaskStarter {
     /// Takes over a process that runs already.
-    pub(super) fn watch(self, process: ProcessId, pump: tokio::task::JoinHandle<()>) -> Self {
+    pub(super) fn watch(mut self, process: ProcessId, pump: tokio::task::JoinHandle<()>) -> Self {
+        let ran = self.task.core.clock.now() - self.task.started();
+        let ran = Duration::from_nanos(u64::try_from(ran).unwrap_or(0));
+        self.task.began = Instant::now().checked_sub(ran).unwrap_or_else(Instant::now);
+        self.task.begin_health();
+        self.task.publish();
         self.task.watch_process(process, pump);
         self
     }
@@ -194,6 +208,7 @@ impl Task {
                 self.publish();
             }
             Command::Launched(result) => return self.launched(*result).await,
+            Command::Probed(probed) => self.probed(*probed),
             Command::Exited(status) => return self.exited(status).await,
         }
         false
@@ -203,6 +218,8 @@ impl Task {
         match decide(self.phase, Request::Start) {
             Decision::Act => {
                 self.starters.push(reply);
+                self.backoff = None;
+                self.record.restart_count = 0;
                 self.begin_launch();
             }
             Decision::Defer => self.deferred.push_back(Command::Start(reply)),
@@ -228,8 +245,10 @@ impl Task {
                 self.phase = Phase::Running;
                 self.began = Instant::now();
                 self.end_is_final = false;
+                self.begin_health();
                 self.publish();
                 self.network_event("connect");
+                self.volumes_mounted();
                 self.event("start", &[]);
                 self.watch_process(process, pump);
                 for starter in self.starters.drain(..) {
@@ -253,10 +272,14 @@ impl Task {
 
     async fn launch_failed(&mut self, failed: Failed) -> bool {
         let first_time = self.record.state.started_at.is_none();
+        // By its policy: then it is the last run's code that counts, and that was the last try.
+        let again = self.starters.is_empty();
         self.phase = if first_time { Phase::Created } else { Phase::Exited };
         let state = &mut self.record.state;
         state.status = if first_time { StoredStatus::Created } else { StoredStatus::Exited };
-        state.exit_code = failed.exit_code;
+        if !again {
+            state.exit_code = failed.exit_code;
+        }
         state.error = failed.error.with_causes();
         self.record.endpoint = None;
         self.record.published = Vec::new();

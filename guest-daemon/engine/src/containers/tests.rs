@@ -2,6 +2,9 @@
 
 mod ending;
 mod files;
+mod health;
 mod life;
 mod recovery;
+mod restart;
+mod seen;
 mod streams;

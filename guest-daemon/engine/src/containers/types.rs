@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{ContainerConfig, HostConfig, NetworkAttachment};
 use crate::ports::Published;
+pub use engine_store::objects::{HealthRecord as Health, HealthStatus, ProbeRecord as Probe};
 
 /// What `create` is asked for.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,7 @@ pub struct Created {
 }
 
 /// A container as everybody may see it, at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Container {
     pub id: String,
     /// Without the slash.
@@ -44,6 +45,8 @@ pub struct Container {
     pub networks: BTreeMap<String, NetworkAttachment>,
     pub published: Vec<Published>,
     pub sandbox_id: String,
+    /// The file of its network namespace, while it has one on a network.
+    pub sandbox_key: String,
     pub mounts: Vec<MountPoint>,
     pub restart_count: i64,
     pub log_path: String,
@@ -67,6 +70,8 @@ pub struct State {
     /// Nanoseconds since 1970; `None` is never.
     pub started_at: Option<i128>,
     pub finished_at: Option<i128>,
+    /// `None` without a health check.
+    pub health: Option<Health>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

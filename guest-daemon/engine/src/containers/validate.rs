@@ -3,7 +3,7 @@
 use crate::config::{ContainerConfig, HostConfig, Ulimit};
 use crate::error::{Error, Result};
 
-use super::{files, modes, mounts, ports, restart, security, signals};
+use super::{files, health, modes, mounts, ports, restart, security, signals};
 
 /// The least memory a container can be given.
 const LEAST_MEMORY: i64 = 6 << 20;
@@ -73,7 +73,7 @@ fn config_fields(config: &ContainerConfig) -> Result<()> {
     for port in &config.exposed_ports {
         ports::parse(port)?;
     }
-    Ok(())
+    config.healthcheck.as_ref().map_or(Ok(()), health::check)
 }
 
 /// What a user would otherwise believe to be in force.
@@ -214,12 +214,7 @@ fn names(host: &HostConfig) -> Result<()> {
 
 fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
     let mut warnings = Vec::new();
-    let health = config.healthcheck.as_ref();
-    if health.is_some_and(|health| {
-        !health.test.is_empty() && health.test.first().is_none_or(|first| first != "NONE")
-    }) {
-        warnings.push("Health checks are not implemented: the health check is not run.".into());
-    }
+    warnings.extend(health::warning(config));
     if host.memory_swappiness.is_some_and(|value| value >= 0) {
         warnings.push(
             "Your kernel does not support memory swappiness capabilities or the cgroup is not \
@@ -274,13 +269,5 @@ mod tests {
         let host = HostConfig { init: Some(true), ..HostConfig::default() };
         let error = check(&ContainerConfig::default(), &host, 2).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Unimplemented);
-        let config = ContainerConfig {
-            healthcheck: Some(crate::config::HealthConfig {
-                test: vec!["CMD".into(), "true".into()],
-                ..Default::default()
-            }),
-            ..ContainerConfig::default()
-        };
-        assert_eq!(check(&config, &HostConfig::default(), 2).unwrap().len(), 1);
     }
 }

@@ -3,8 +3,9 @@
 use futures::future::BoxFuture;
 
 use super::Containers;
+use super::list::is_up;
 use super::registry::Snapshot;
-use super::types::{Status, WaitCondition, WaitResult};
+use super::types::{WaitCondition, WaitResult};
 use crate::error::Result;
 
 impl Containers {
@@ -16,11 +17,11 @@ impl Containers {
         condition: WaitCondition,
     ) -> Result<BoxFuture<'static, Result<WaitResult>>> {
         let handle = self.core.registry.find(reference)?;
-        let exits = handle.look().exits;
+        let before = handle.look();
         let mut snapshot = handle.snapshot.clone();
         Ok(Box::pin(async move {
             // An error means that the daemon goes: what is known last is the best there is.
-            drop(snapshot.wait_for(|now| holds(now, condition, exits)).await);
+            drop(snapshot.wait_for(|now| holds(&before, now, condition)).await);
             let last = snapshot.borrow().clone();
             let state = &last.container.state;
             Ok(WaitResult { code: state.exit_code, error: state.error.clone() })
@@ -28,14 +29,13 @@ impl Containers {
     }
 }
 
-fn holds(now: &Snapshot, condition: WaitCondition, exits: u64) -> bool {
-    let status = now.container.state.status;
+fn holds(before: &Snapshot, now: &Snapshot, condition: WaitCondition) -> bool {
+    let ended = now.exits > before.exits;
     now.removed
         || match condition {
-            WaitCondition::NotRunning => {
-                !matches!(status, Status::Running | Status::Paused | Status::Restarting)
-            }
-            WaitCondition::NextExit => now.exits > exits,
-            WaitCondition::Removed => false,
+            // Also when it will be started again.
+            WaitCondition::NotRunning => ended || !is_up(now.container.state.status),
+            WaitCondition::NextExit => ended,
+            WaitCondition::Removed => now.failed_removals > before.failed_removals,
         }
 }

@@ -1,53 +1,51 @@
 //! Further processes in running containers.
 
+mod probe;
 mod run;
+mod table;
 mod types;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::watch;
-
+pub(crate) use probe::{Probe, probe};
+pub(crate) use table::Table;
 pub use types::{CreateExec, Exec};
 
-use crate::containers::{Core, DetachKeys, attributes_of};
-use crate::error::{Error, Result};
+use crate::containers::{Core, DetachKeys, Handle, Snapshot, Status, attributes_of};
+use crate::error::{Error, Kind, Result};
 use crate::ids;
-use crate::ports::{Process, ProcessInput, TerminalSize};
+use crate::ports::{Process, TerminalSize};
 use crate::streams::Attachment;
+use table::Instance;
 
-/// The service over exec instances (64 hex digits or a unique prefix).
+/// How long an exec may take to have a terminal.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// The service over exec instances, by their 64 hex digits.
 #[derive(Clone, Debug)]
 pub struct Execs {
     core: Core,
-    all: Arc<Mutex<BTreeMap<String, Instance>>>,
-}
-
-/// One exec'd process, before, while and after it runs.
-#[derive(Clone)]
-struct Instance {
-    exec: Exec,
-    started: bool,
-    input: watch::Sender<Option<Arc<dyn ProcessInput>>>,
 }
 
 impl Execs {
-    pub(crate) fn open(core: Core, left: Vec<(String, String, Process)>) -> Self {
-        let execs = Self { core, all: Arc::default() };
+    pub(crate) fn new(core: Core) -> Self {
+        Self { core }
+    }
+
+    /// Takes over what an earlier daemon left: container, exec id, process.
+    pub(crate) async fn open(core: Core, left: Vec<(String, String, Process)>) -> Self {
+        let execs = Self::new(core);
         for (container, id, process) in left {
-            execs.take_over(container, id, process);
+            execs.take_over(container.clone(), id, process);
+            execs.show_ids(&container).await;
         }
         execs
     }
 
-    /// Returns the id. Fails with `Conflict` when the container does not run
-    /// (`container ID is not running`) or is paused.
+    /// Returns the id. Fails with `Conflict` when the container does not run or is paused.
     pub async fn create(&self, container: &str, request: CreateExec) -> Result<String> {
         let handle = self.core.registry.find(container)?;
-        let snapshot = handle.look();
-        if !snapshot.is_running() {
-            return Err(Error::conflict(format!("container {} is not running", handle.id)));
-        }
+        check_runs(&handle.look(), container)?;
         if request.cmd.iter().all(String::is_empty) {
             return Err(Error::invalid("No exec command specified"));
         }
@@ -57,16 +55,39 @@ impl Execs {
                 request.working_dir
             )));
         }
-        DetachKeys::parse(&request.detach_keys)?;
+        if DetachKeys::parse(&request.detach_keys).is_err() {
+            let keys = &request.detach_keys;
+            return Err(Error::invalid(format!("Invalid escape keys ({keys}) provided")));
+        }
+        Ok(self.register(&handle, request).await)
+    }
+
+    async fn register(&self, handle: &Handle, mut request: CreateExec) -> String {
         let id = ids::new_id();
-        let command = request.cmd.join(" ");
-        let exec =
-            Exec { id: id.clone(), container: handle.id.clone(), request, ..Exec::default() };
-        let instance = Instance { exec, started: false, input: watch::Sender::new(None) };
-        self.all().insert(id.clone(), instance);
+        let action = format!("exec_create: {}", spoken(&request));
+        if request.user.is_empty() {
+            request.user.clone_from(&handle.look().container.config.user);
+        }
+        let chosen = Some(&request.detach_keys).filter(|keys| !keys.is_empty());
+        let keys = chosen.and_then(|keys| DetachKeys::parse(keys).ok());
+        let exec = Exec {
+            id: id.clone(),
+            container: handle.id.clone(),
+            detach_keys: keys.map_or_else(Vec::new, |keys| keys.bytes().to_vec()),
+            request,
+            ..Exec::default()
+        };
+        self.core.execs.insert(Instance::new(exec));
         self.show_ids(&handle.id).await;
-        self.event(&handle.id, &format!("exec_create: {command}"), &id, &[]);
-        Ok(id)
+        self.event(&handle.id, &action, &id, &[]);
+        id
+    }
+
+    /// Whether there is such an exec and its container can run it.
+    pub fn check(&self, id: &str) -> Result<()> {
+        let exec = self.core.execs.find(id)?.exec;
+        let handle = self.core.registry.find(&exec.container)?;
+        check_runs(&handle.look(), &handle.id)
     }
 
     /// Starts it. `None` when `detach`.
@@ -76,60 +97,38 @@ impl Execs {
         detach: bool,
         terminal_size: Option<TerminalSize>,
     ) -> Result<Option<Attachment>> {
-        let instance = self.find(id)?;
-        run::start(self, instance, detach, terminal_size).await
+        self.check(id)?;
+        let instance = self.core.execs.begin(id)?;
+        run::start(self, &instance, detach, terminal_size).await
     }
 
     pub fn inspect(&self, id: &str) -> Result<Exec> {
-        Ok(self.find(id)?.exec)
+        let exec = self.core.execs.find(id)?.exec;
+        match self.core.registry.find(&exec.container) {
+            Ok(_) => Ok(exec),
+            Err(_) => Err(Error::not_found(format!("No such exec instance: {id}"))),
+        }
     }
 
+    /// Waits a while for an exec that is about to start.
     pub async fn resize(&self, id: &str, size: TerminalSize) -> Result<()> {
-        let instance = self.find(id)?;
-        let input = instance.input.borrow().clone();
-        match input {
-            Some(input) if instance.exec.running => input.resize(size).await,
-            _ => Err(Error::conflict(format!("exec {id} is not running"))),
-        }
-    }
-
-    fn find(&self, reference: &str) -> Result<Instance> {
-        let missing = || Error::not_found(format!("No such exec instance: {reference}"));
-        let all = self.all();
-        if let Some(instance) = all.get(reference) {
-            return Ok(instance.clone());
-        }
-        let mut found = all
-            .range(reference.to_owned()..)
-            .take_while(|(id, _)| !reference.is_empty() && id.starts_with(reference));
-        match (found.next(), found.next()) {
-            (Some((_, instance)), None) => Ok(instance.clone()),
-            _ => Err(missing()),
-        }
-    }
-
-    fn change(&self, id: &str, change: impl FnOnce(&mut Instance)) {
-        if let Some(instance) = self.all().get_mut(id) {
-            change(instance);
-        }
-    }
-
-    /// Tells the container's snapshot which of its execs there are, and forgets those of
-    /// containers that are gone.
-    async fn show_ids(&self, container: &str) {
-        let existing: Vec<String> =
-            self.core.registry.all().into_iter().map(|handle| handle.id).collect();
-        let ids = {
-            let mut all = self.all();
-            all.retain(|_, instance| existing.contains(&instance.exec.container));
-            all.values()
-                .filter(|instance| {
-                    instance.exec.container == container && instance.exec.exit_code.is_none()
-                })
-                .map(|instance| instance.exec.id.clone())
-                .collect()
+        self.check(id)?;
+        let mut input = self.core.execs.find(id)?.input.subscribe();
+        let started = tokio::time::timeout(START_LIMIT, input.wait_for(Option::is_some)).await;
+        let Ok(Ok(input)) = started.map(|started| started.map(|input| input.clone())) else {
+            let text = "timeout waiting for exec session ready";
+            return Err(Error::new(Kind::Internal, text));
         };
+        match input {
+            Some(input) => input.resize(size).await,
+            None => Err(Error::invalid("exec process is not started")),
+        }
+    }
+
+    /// Tells the container's snapshot which of its execs there are.
+    async fn show_ids(&self, container: &str) {
         if let Ok(handle) = self.core.registry.find(container) {
+            let ids = self.core.execs.of(container);
             drop(handle.commands.send(crate::containers::Command::Execs(ids)).await);
         }
     }
@@ -141,16 +140,29 @@ impl Execs {
         attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         self.core.events.publish("container", action, container, attributes);
     }
+}
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether something can be run in it now. `shown` is how the container is called in errors.
+fn check_runs(snapshot: &Snapshot, shown: &str) -> Result<()> {
+    let id = &snapshot.container.id;
+    match snapshot.container.state.status {
+        Status::Running => Ok(()),
+        Status::Paused => Err(Error::conflict(format!(
+            "Container {shown} is paused, unpause the container before exec"
+        ))),
+        Status::Restarting => Err(Error::conflict(format!(
+            "Container {id} is restarting, wait until the container is running"
+        ))),
+        Status::Created | Status::Removing | Status::Exited | Status::Dead => {
+            Err(Error::conflict(format!("container {id} is not running")))
+        }
     }
 }
 
-impl std::fmt::Debug for Instance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Instance").field("exec", &self.exec).finish_non_exhaustive()
-    }
+/// The command as events tell it; dockerd leaves the blank when there are no arguments.
+fn spoken(request: &CreateExec) -> String {
+    let (program, arguments) = request.cmd.split_first().map_or(("", &[][..]), |(p, a)| (p, a));
+    format!("{program} {}", arguments.join(" "))
 }
 
 #[cfg(test)]

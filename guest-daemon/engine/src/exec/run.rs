@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::types::Exec;
-use super::{CreateExec, Execs, Instance};
+use super::{CreateExec, Execs, Instance, spoken};
 use crate::config::HostConfig;
 use crate::containers::{
-    Container, DetachKeys, Forward, Status, capabilities, exit_code_of, forward_input,
-    security_options,
+    Container, DetachKeys, Forward, capabilities, exit_code_of, forward_input, security_options,
 };
 use crate::error::{Error, Kind, Result};
 use crate::ports::{
@@ -30,63 +29,33 @@ const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn start(
     execs: &Execs,
-    instance: Instance,
+    instance: &Instance,
     detach: bool,
     terminal_size: Option<TerminalSize>,
 ) -> Result<Option<Attachment>> {
-    let exec = &instance.exec;
-    let id = exec.id.clone();
-    if instance.started {
-        let state = if exec.exit_code.is_some() { "has already run" } else { "is already running" };
-        return Err(Error::conflict(format!("Error: Exec command {id} {state}")));
-    }
-    let handle = execs.core.registry.find(&exec.container)?;
-    let snapshot = handle.look();
-    match snapshot.container.state.status {
-        Status::Running => {}
-        Status::Paused => {
-            return Err(Error::conflict(format!(
-                "Container {} is paused, unpause the container before exec",
-                exec.container
-            )));
-        }
-        Status::Created | Status::Restarting | Status::Removing | Status::Exited | Status::Dead => {
-            return Err(Error::conflict(format!("container {} is not running", exec.container)));
-        }
-    }
-    execs.change(&id, |instance| instance.started = true);
-    execs.event(&exec.container, &format!("exec_start: {}", exec.request.cmd.join(" ")), &id, &[]);
-    let spec = spec(exec, &snapshot.container, terminal_size)?;
-    let process = match execs.core.runtime.exec(&exec.container, spec).await {
-        Ok(process) => process,
-        Err(error) => return failed(execs, exec, detach, error).await,
+    let Exec { id, container, request, .. } = &instance.exec;
+    let handle = execs.core.registry.find(container)?;
+    execs.event(container, &format!("exec_start: {}", spoken(request)), id, &[]);
+    let started = match spec(&instance.exec, &handle.look().container, terminal_size) {
+        Ok(spec) => execs.core.runtime.exec(container, spec).await,
+        Err(error) => Err(error),
     };
-    Ok(attach(execs, &instance, process, detach))
+    match started {
+        Ok(process) => Ok(attach(execs, instance, process, detach)),
+        Err(error) => Err(failed(execs, &instance.exec, &error).await),
+    }
 }
 
-/// The client of an exec that does not start is told on its stream, as dockerd does.
-async fn failed(
-    execs: &Execs,
-    exec: &Exec,
-    detach: bool,
-    error: Error,
-) -> Result<Option<Attachment>> {
+/// An exec that did not start has run nevertheless.
+async fn failed(execs: &Execs, exec: &Exec, error: &Error) -> Error {
     let text = format!(
-        "OCI runtime exec failed: exec failed: unable to start container process: {error}: unknown"
+        "OCI runtime exec failed: exec failed: unable to start container process: {}: unknown",
+        error.with_causes()
     );
     let code = exit_code_of(&text);
-    execs.change(&exec.id, |instance| {
-        instance.exec.exit_code = Some(code);
-        instance.exec.can_remove = true;
-    });
+    execs.core.execs.ended(&exec.id, code);
     execs.show_ids(&exec.container).await;
-    if detach {
-        let kind = if code == 128 { error.kind() } else { Kind::InvalidArgument };
-        return Err(Error::new(kind, text));
-    }
-    let line = Output { stream: Stream::Stdout, data: Bytes::from(format!("{text}\r\n")) };
-    let output = futures::stream::iter([Ok(line)]).boxed();
-    Ok(Some(Attachment { tty: exec.request.tty, input: None, output }))
+    Error::new(if code == 128 { error.kind() } else { Kind::InvalidArgument }, text)
 }
 
 fn attach(
@@ -95,15 +64,12 @@ fn attach(
     process: Process,
     detach: bool,
 ) -> Option<Attachment> {
-    let Exec { id, container, request, .. } = &instance.exec;
+    let Exec { id, request, .. } = &instance.exec;
     let Process { id: process_id, io } = process;
     let ProcessIo { stdin, stdout, stderr } = io;
     let input = stdin.map(Arc::from);
     instance.input.send_replace(input);
-    execs.change(id, |instance| {
-        instance.exec.running = true;
-        instance.exec.pid = process_id.pid;
-    });
+    execs.core.execs.runs(id, process_id);
     let (sender, receiver) = mpsc::channel(OUTPUT_QUEUE);
     let wants = |attached: bool| (attached && !detach).then(|| sender.clone());
     let pumps = [
@@ -111,7 +77,7 @@ fn attach(
         pump(stderr, Stream::Stderr, wants(request.attach_stderr)),
     ];
     let until_known = (!detach).then_some(sender);
-    watch_process(execs, id.clone(), container.clone(), process_id, pumps, until_known);
+    watch_process(execs, instance, process_id, pumps, until_known);
     if detach {
         return None;
     }
@@ -180,13 +146,13 @@ async fn pump(
 
 fn watch_process<P: Future<Output = ()> + Send + 'static>(
     execs: &Execs,
-    id: String,
-    container: String,
+    instance: &Instance,
     process: ProcessId,
     [stdout, stderr]: [P; 2],
     until_known: Option<mpsc::Sender<Output>>,
 ) {
-    let execs = execs.clone();
+    let (execs, input) = (execs.clone(), instance.input.clone());
+    let Exec { id, container, .. } = instance.exec.clone();
     let tasks = execs.core.tasks.clone();
     tasks.spawn(async move {
         let stop = execs.core.stop.clone();
@@ -209,20 +175,13 @@ fn watch_process<P: Future<Output = ()> + Send + 'static>(
         };
         // Known before the streams end (this sender keeps them open): clients ask for it when they
         // see that.
-        execs.change(&id, |instance| {
-            instance.exec.running = false;
-            instance.exec.exit_code = Some(code);
-            instance.exec.can_remove = true;
-            instance.exec.pid = 0;
-        });
+        execs.core.execs.ended(&id, code);
+        execs.event(&container, "exec_die", &id, &[("exitCode", code.to_string())]);
         drop(until_known);
         if !moved {
             drop(tokio::time::timeout(REST_OF_OUTPUT, both).await);
         }
-        execs.change(&id, |instance| {
-            instance.input.send_replace(None);
-        });
-        execs.event(&container, "exec_die", &id, &[("exitCode", code.to_string())]);
+        input.send_replace(None);
         if let Err(error) = execs.core.runtime.forget_exec(&container, &id).await {
             tracing::warn!(error = error.with_causes(), "an exec is not forgotten");
         }
@@ -235,9 +194,9 @@ impl Execs {
     /// wait for somebody to read, and its end is still asked for.
     pub(super) fn take_over(&self, container: String, id: String, process: Process) {
         let request = CreateExec::default();
-        let exec = Exec { id: id.clone(), container, request, ..Exec::default() };
-        let instance = Instance { exec, started: true, input: watch::Sender::new(None) };
-        self.all().insert(id, instance.clone());
+        let exec = Exec { id, container, request, ..Exec::default() };
+        let instance = Instance { started: true, ..Instance::new(exec) };
+        self.core.execs.insert(instance.clone());
         attach(self, &instance, process, true);
     }
 }
@@ -264,7 +223,7 @@ fn spec(
             .into_iter()
             .find(|path| !path.is_empty())
             .map_or_else(|| "/".to_owned(), Clone::clone),
-        user: if request.user.is_empty() { config.user.clone() } else { request.user.clone() },
+        user: request.user.clone(),
         additional_groups: host.group_add.clone().unwrap_or_default(),
         stdio: if request.tty { StdioKind::Terminal } else { StdioKind::Pipes },
         terminal_size: terminal_size.unwrap_or(request.terminal_size),

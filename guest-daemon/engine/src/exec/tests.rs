@@ -44,16 +44,20 @@ async fn output_and_exit_code_come_back() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_told_on_the_stream_and_is_127() {
+async fn a_program_that_is_not_there_is_127_and_one_that_may_not_run_126() {
     let world = running().await;
-    let (output, code) = run(&world, request(&["nosuch"])).await;
-    assert!(output.starts_with("OCI runtime exec failed: exec failed: "), "{output}");
-    assert!(output.contains("executable file not found in $PATH"), "{output}");
-    assert_eq!(code, Some(127));
-    let id = world.engine.exec.create("web", request(&["/etc/passwd"])).await.unwrap();
-    let error = world.engine.exec.start(&id, true, None).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::InvalidArgument);
-    assert_eq!(world.engine.exec.inspect(&id).unwrap().exit_code, Some(126));
+    for (program, code, why) in [
+        ("nosuch", 127, "executable file not found in $PATH"),
+        ("/etc/passwd", 126, "permission denied"),
+    ] {
+        let id = world.engine.exec.create("web", request(&[program])).await.unwrap();
+        let error = world.engine.exec.start(&id, false, None).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidArgument);
+        let text = error.to_string();
+        assert!(text.starts_with("OCI runtime exec failed: exec failed: "), "{text}");
+        assert!(text.contains(why), "{text}");
+        assert_eq!(world.engine.exec.inspect(&id).unwrap().exit_code, Some(code));
+    }
 }
 
 #[tokio::test]
@@ -72,6 +76,7 @@ async fn input_reaches_the_process_and_its_end_too() {
     assert_eq!(text(attachment.output).await, "hi");
     let again = world.engine.exec.start(&id, false, None).await.unwrap_err();
     assert_eq!(again.kind(), Kind::Conflict);
+    assert_eq!(again.to_string(), format!("exec command {id} has already run"));
 }
 
 #[tokio::test]

@@ -26,5 +26,7 @@ pub struct Exec {
     pub exit_code: Option<i32>,
     pub pid: i32,
     pub can_remove: bool,
+    /// As bytes; empty when the usual ones count.
+    pub detach_keys: Vec<u8>,
     pub request: CreateExec,
 }

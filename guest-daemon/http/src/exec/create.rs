@@ -8,9 +8,11 @@ use super::terminal_size;
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, Reply};
+use crate::versions;
 
 pub(crate) async fn create(mut call: Call) -> Result<Reply, HttpError> {
-    let request: ExecCreateRequest = call.json().await?;
+    let mut request: ExecCreateRequest = call.json().await?;
+    request.console_size = versions::console_size(call.version, request.console_size);
     if request.cmd.as_ref().is_none_or(Vec::is_empty) {
         return Err(HttpError::invalid("No exec command specified"));
     }

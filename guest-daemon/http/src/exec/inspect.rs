@@ -1,5 +1,6 @@
 //! `GET /exec/{id}/json`.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use engine::exec::Exec;
 use engine_api::exec::{ExecInspect, ProcessConfig};
 
@@ -30,7 +31,7 @@ fn to_api(exec: Exec) -> ExecInspect {
         open_stdout: request.attach_stdout,
         can_remove: exec.can_remove,
         container_id: exec.container,
-        detach_keys: String::new(),
+        detach_keys: BASE64_STANDARD.encode(exec.detach_keys),
         pid: exec.pid,
     }
 }
@@ -51,6 +52,9 @@ mod tests {
         assert_eq!(document["ProcessConfig"]["entrypoint"], "echo");
         assert_eq!(document["ProcessConfig"]["arguments"][0], "hi");
         assert_eq!(document["ProcessConfig"].get("user"), None);
+        assert_eq!(document["DetachKeys"], "");
+        exec.detach_keys = vec![16, 17];
+        assert_eq!(serde_json::to_value(to_api(exec.clone())).unwrap()["DetachKeys"], "EBE=");
         exec.exit_code = Some(0);
         assert_eq!(serde_json::to_value(to_api(exec)).unwrap()["ExitCode"], 0);
     }

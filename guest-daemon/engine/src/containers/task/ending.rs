@@ -25,7 +25,8 @@ impl Task {
             }
             Decision::AlreadyDone => answer(reply, Ok(Outcome::AlreadyDone)),
             Decision::CancelRestart => {
-                self.cancel_restart().await;
+                self.cancel_restart(why == StopReason::User).await;
+                self.event("stop", &[]);
                 answer(reply, Ok(Outcome::Done));
             }
             Decision::Act => {
@@ -33,7 +34,9 @@ impl Task {
                 self.deadline = grace.map(|grace| Instant::now() + grace);
                 self.end_is_final = true;
                 self.keep = why == StopReason::Restart;
-                self.record.manually_stopped = why == StopReason::User;
+                if why == StopReason::User {
+                    self.remember_manual_stop().await;
+                }
                 self.stoppers.push(reply);
                 self.send_signal(signal).await;
                 if signal != signals::KILL && grace == Some(Duration::ZERO) {
@@ -55,7 +58,7 @@ impl Task {
         match decide(self.phase, Request::Kill) {
             Decision::Defer => self.deferred.push_back(Command::Kill { signal, reply }),
             Decision::CancelRestart => {
-                self.cancel_restart().await;
+                self.cancel_restart(true).await;
                 answer(reply, Ok(()));
             }
             Decision::Act => {
@@ -64,18 +67,25 @@ impl Task {
                 if signal == signals::KILL || stops {
                     self.end_is_final = true;
                 }
-                self.record.manually_stopped = true;
+                self.remember_manual_stop().await;
                 let result = self.try_signal(signal).await;
-                self.event("kill", &[("signal", signal.to_string())]);
+                if result.is_ok() {
+                    self.event("kill", &[("signal", signal.to_string())]);
+                }
                 answer(reply, result);
             }
             _ => answer(
                 reply,
-                Err(Error::conflict(format!(
-                    "cannot kill container: {0}: container {0} is not running",
-                    self.record.id
-                ))),
+                Err(Error::conflict(format!("container {} is not running", self.record.id))),
             ),
+        }
+    }
+
+    /// A crash before it has ended must not make the restart policy bring it back.
+    async fn remember_manual_stop(&mut self) {
+        let already = std::mem::replace(&mut self.record.manually_stopped, true);
+        if !already && !matches!(self.record.host.restart_policy.name.as_str(), "" | "no") {
+            self.commit().await;
         }
     }
 
@@ -110,20 +120,17 @@ impl Task {
         self.deadline = None;
         match self.phase {
             Phase::Stopping => self.kill_now().await,
-            Phase::Restarting => {
-                self.record.restart_count += 1;
-                self.begin_launch();
-            }
+            Phase::Restarting => self.begin_launch(),
             Phase::Created | Phase::Starting | Phase::Running | Phase::Exited => {}
         }
         false
     }
 
-    pub(super) async fn cancel_restart(&mut self) {
+    pub(super) async fn cancel_restart(&mut self, manually: bool) {
         self.deadline = None;
         self.phase = Phase::Exited;
         self.record.state.status = StoredStatus::Exited;
-        self.record.manually_stopped = true;
+        self.record.manually_stopped |= manually;
         self.hub.end_run();
         self.commit().await;
     }
@@ -131,6 +138,7 @@ impl Task {
     /// The process has ended: everything that it had is taken back.
     pub(super) async fn exited(&mut self, status: Result<ExitStatus>) -> bool {
         let ran_for = self.began.elapsed();
+        self.end_health();
         let now = self.core.clock.now();
         let status = status.unwrap_or_else(|error| {
             tracing::error!(
@@ -150,19 +158,20 @@ impl Task {
         }
         let ended = restart::Ended {
             exit_code: status.code,
-            on_purpose: self.end_is_final,
+            cancelled: self.end_is_final,
+            manually_stopped: self.record.manually_stopped,
             restarts: self.record.restart_count,
         };
         let again =
             restart::again(&self.record.host.restart_policy, ended) && self.removers.is_empty();
-        let seconds = u64::try_from((status.unix_nanos - self.started()) / 1_000_000_000);
-        let attributes = [
-            ("exitCode", status.code.to_string()),
-            ("execDuration", seconds.unwrap_or(0).to_string()),
-        ];
-        self.event("die", &attributes);
         launch::undo(&self.core, &self.record.id).await;
         self.network_event("disconnect");
+        self.volumes_unmounted();
+        let attributes = [
+            ("exitCode", status.code.to_string()),
+            ("execDuration", ran_for.as_secs().to_string()),
+        ];
+        self.event("die", &attributes);
         self.record.endpoint = None;
         self.record.published = Vec::new();
         self.deadline = None;
@@ -172,6 +181,7 @@ impl Task {
             self.backoff = Some(wait);
             self.deadline = Some(Instant::now() + wait);
             self.phase = Phase::Restarting;
+            self.record.restart_count += 1;
             self.record.state.status = StoredStatus::Restarting;
         } else {
             self.phase = Phase::Exited;

@@ -25,16 +25,14 @@ impl Task {
                 self.kill_now().await;
                 return false;
             }
-            Decision::CancelRestart => self.cancel_restart().await,
+            Decision::CancelRestart => self.cancel_restart(true).await,
             Decision::Act => {}
             _ => {
                 let state = if self.phase == Phase::Restarting { "restarting" } else { "running" };
                 answer(
                     reply,
                     Err(Error::conflict(format!(
-                        "cannot remove container \"/{}\": container is {state}: stop the \
-                         container before removing or force remove",
-                        self.record.name
+                        "container is {state}: stop the container before removing or force remove"
                     ))),
                 );
                 return false;
@@ -58,23 +56,19 @@ impl Task {
         if name.is_empty() {
             return Err(Error::invalid("Neither old nor new names may be empty"));
         }
-        let name = names::checked(&name)?;
-        let old = std::mem::take(&mut self.record.name);
-        if name == old {
-            self.record.name = old;
+        // With its slash, as dockerd names it in errors.
+        let name = format!("/{}", name.strip_prefix('/').unwrap_or(&name));
+        if name[1..] == self.record.name {
             return Err(Error::invalid(
                 "Renaming a container with the same name as its current name",
             ));
         }
-        if let Err(taken) = self.core.registry.reserve(name, &self.record.id) {
-            self.record.name = old;
-            return Err(Error::caused(
-                taken.kind(),
-                format!("Error when allocating new name: {taken}"),
-                taken,
-            ));
-        }
-        self.record.name = name.to_owned();
+        let reserved = names::checked(&name).and_then(|name| {
+            self.core.registry.reserve(name, &self.record.id)?;
+            Ok(name)
+        });
+        let name = reserved.map_err(|error| error.within("Error when allocating new name"))?;
+        let old = std::mem::replace(&mut self.record.name, name.to_owned());
         self.commit().await;
         self.core.registry.release(&old);
         self.event("rename", &[("oldName", format!("/{old}"))]);
@@ -94,10 +88,13 @@ impl Task {
                 "a container is not removed"
             );
             self.record.state.status = before;
+            self.record.state.error = error.with_causes();
+            self.failed_removals += 1;
             self.commit().await;
             return false;
         }
         self.core.registry.remove(&self.record.id, &self.record.name);
+        self.core.execs.forget_container(&self.record.id);
         if volumes {
             let anonymous = self.record.mounts.iter().filter(|mount| mount.anonymous);
             for mount in anonymous.filter(|mount| mount.kind == "volume") {
@@ -114,7 +111,6 @@ impl Task {
     }
 
     pub(super) fn not_removed(&self) -> Error {
-        let text = format!("unable to remove container {}", self.record.id);
-        Error::new(crate::Kind::Internal, text)
+        Error::new(crate::Kind::Internal, self.record.state.error.clone())
     }
 }

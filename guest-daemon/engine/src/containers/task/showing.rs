@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use engine_store::objects::MountRecord;
+
 use super::super::registry::Snapshot;
 use super::super::snapshot;
 use super::super::types::Container;
@@ -28,7 +30,10 @@ impl Task {
     pub(in crate::containers) fn publish(&mut self) {
         let (core, record) = (&self.core, &self.record);
         let ids = self.exec_ids.clone();
-        let next = snapshot::take(core, record, self.phase, self.exits, ids);
+        let next = Snapshot {
+            failed_removals: self.failed_removals,
+            ..snapshot::take(core, record, self.phase, self.exits, ids)
+        };
         self.publisher.send_replace(Arc::new(next));
     }
 
@@ -51,11 +56,37 @@ impl Task {
             let kind = if name == "none" { "null" } else { name };
             let attributes =
                 [("container", self.record.id.as_str()), ("name", name), ("type", kind)];
-            let attributes =
-                attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-            self.core.events.publish("network", action, id, attributes);
+            self.core.events.publish("network", action, id, owned(&attributes));
         }
     }
+
+    pub(in crate::containers) fn volumes_mounted(&self) {
+        for mount in self.volumes() {
+            let attributes = [
+                ("driver", "local"),
+                ("container", self.record.id.as_str()),
+                ("destination", mount.destination.as_str()),
+                ("read/write", if mount.read_only { "false" } else { "true" }),
+                ("propagation", mount.propagation.as_str()),
+            ];
+            self.core.events.publish("volume", "mount", &mount.name, owned(&attributes));
+        }
+    }
+
+    pub(in crate::containers) fn volumes_unmounted(&self) {
+        let attributes = [("driver", "local"), ("container", self.record.id.as_str())];
+        for mount in self.volumes() {
+            self.core.events.publish("volume", "unmount", &mount.name, owned(&attributes));
+        }
+    }
+
+    fn volumes(&self) -> impl Iterator<Item = &MountRecord> {
+        self.record.mounts.iter().filter(|mount| mount.kind == "volume")
+    }
+}
+
+fn owned(attributes: &[(&str, &str)]) -> BTreeMap<String, String> {
+    attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// What every event of a container says.

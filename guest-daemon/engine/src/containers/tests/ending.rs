@@ -15,7 +15,7 @@ async fn a_running_container_is_not_removed() {
     assert_eq!(error.kind(), Kind::Conflict);
     assert_eq!(
         error.to_string(),
-        "cannot remove container \"/web\": container is running: stop the container before \
+        "cannot remove container \"web\": container is running: stop the container before \
          removing or force remove"
     );
     world.engine.containers.remove("web", true, false).await.unwrap();
@@ -60,7 +60,7 @@ async fn killing_what_does_not_run_is_a_conflict() {
     assert_eq!(error.kind(), Kind::Conflict);
     assert!(error.to_string().ends_with(&format!("container {id} is not running")), "{error}");
     let bad = world.engine.containers.kill("web", "SIGNOPE").await.unwrap_err();
-    assert_eq!(bad.to_string(), "invalid signal: SIGNOPE");
+    assert_eq!(bad.to_string(), "cannot kill container: web: invalid signal: SIGNOPE");
 }
 
 #[tokio::test]

@@ -29,8 +29,8 @@ async fn docker_run_rm_sees_output_exit_code_and_events_in_order() {
             "container attach",
             "network connect",
             "container start",
-            "container die",
             "network disconnect",
+            "container die",
             "container destroy",
         ]
     );

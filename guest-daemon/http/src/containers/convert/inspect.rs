@@ -63,6 +63,7 @@ fn network_settings(container: &Container) -> NetworkSettings {
     let bridge = container.networks.get("bridge").cloned().unwrap_or_default();
     NetworkSettings {
         sandbox_id: container.sandbox_id.clone(),
+        sandbox_key: container.sandbox_key.clone(),
         ports: ports::to_map(container),
         endpoint_id: bridge.endpoint_id,
         gateway: bridge.gateway,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::config::{ContainerConfig, HostConfig, NetworkAttachment};
 use engine::containers::{Container, State, Status};
-use engine::ports::{Published, RootFilesystem};
+use engine::ports::Published;
 use serde_json::{Value, json};
 
 use super::*;
@@ -25,16 +25,7 @@ fn container(status: Status) -> Container {
         config: ContainerConfig { image: "busybox".to_owned(), ..ContainerConfig::default() },
         host: HostConfig { network_mode: "bridge".to_owned(), ..HostConfig::default() },
         networks: BTreeMap::from([("bridge".to_owned(), NetworkAttachment::default())]),
-        published: Vec::new(),
-        sandbox_id: String::new(),
-        mounts: Vec::new(),
-        restart_count: 0,
-        log_path: String::new(),
-        resolv_conf_path: String::new(),
-        hostname_path: String::new(),
-        hosts_path: String::new(),
-        root: RootFilesystem::default(),
-        exec_ids: Vec::new(),
+        ..Container::default()
     }
 }
 
