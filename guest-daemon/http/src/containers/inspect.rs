@@ -4,6 +4,7 @@ use super::convert::inspect;
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, Reply};
+use crate::versions;
 
 pub(crate) async fn inspect(call: Call) -> Result<Reply, HttpError> {
     let engine = call.engine();
@@ -13,5 +14,6 @@ pub(crate) async fn inspect(call: Call) -> Result<Reply, HttpError> {
         let (written, altogether) = engine.containers.size(&container.id).await?;
         (document.size_rw, document.size_root_fs) = (Some(written), Some(altogether));
     }
+    versions::container_inspect(call.version, &mut document);
     Ok(reply::ok(&document))
 }

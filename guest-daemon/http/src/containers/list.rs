@@ -6,18 +6,14 @@ use super::convert::summary;
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, Reply};
+use crate::versions;
 
 pub(crate) async fn list(call: Call) -> Result<Reply, HttpError> {
     let limit: Option<i64> = call.query.number("limit")?;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-    let request = ListContainers {
-        // `docker ps -n 1` means the last one created, whether it runs or not.
-        all: call.query.flag("all") || limit.is_some(),
-        limit,
-        filters: call.filters()?,
-    };
+    let request = ListContainers { all: call.query.flag("all"), limit, filters: call.filters()? };
     let engine = call.engine();
-    let now = engine.system.info()?.now;
+    let now = engine.system.now();
     let mut containers = Vec::new();
     for container in engine.containers.list(&request)? {
         let mut summary = summary::to_api(&container, now);
@@ -26,6 +22,7 @@ pub(crate) async fn list(call: Call) -> Result<Reply, HttpError> {
             (summary.size_rw, summary.size_root_fs) =
                 engine.containers.size(&container.id).await.unwrap_or_default();
         }
+        versions::container_summary(call.version, &mut summary);
         containers.push(summary);
     }
     Ok(reply::ok(&containers))

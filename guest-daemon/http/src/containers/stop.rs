@@ -4,9 +4,10 @@ use super::acted;
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::Reply;
+use crate::versions;
 
 pub(crate) async fn stop(call: Call) -> Result<Reply, HttpError> {
     let timeout = call.query.number("t")?;
-    let signal = call.query.get("signal").filter(|signal| !signal.is_empty());
+    let signal = versions::stop_signal(call.version, call.query.get("signal"));
     Ok(acted(call.engine().containers.stop(&call.name, signal, timeout).await?))
 }

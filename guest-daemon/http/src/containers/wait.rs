@@ -1,21 +1,35 @@
 //! `POST /containers/{id}/wait`: the head at once, the answer when the condition holds.
 
+use bytes::Bytes;
 use engine::containers::{WaitCondition, WaitResult};
 use engine_api::container::{WaitError, WaitResponse};
 use futures::FutureExt;
+use http::StatusCode;
 
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, BoxError, Reply};
+use crate::versions;
 
 pub(crate) async fn wait(call: Call) -> Result<Reply, HttpError> {
-    let condition = condition(call.query.text("condition"))?;
+    let manners = versions::wait_manners(call.version);
+    let condition = match manners.knows_conditions {
+        true => condition(call.query.text("condition"))?,
+        false => WaitCondition::NotRunning,
+    };
     let result = call.engine().containers.wait(&call.name, condition)?;
-    let line = result.map(|result| match result {
+    let tells_errors = manners.tells_removal_errors || condition != WaitCondition::Removed;
+    let line = result.map(move |result| match result {
+        // An empty answer is the only way to tell such a client.
+        Ok(result) if !tells_errors && !result.error.is_empty() => Ok(Bytes::new()),
         Ok(result) => reply::json_line(&to_api(result)).map_err(BoxError::from),
         Err(error) => Err(BoxError::from(error)),
     });
-    Ok(reply::stream(reply::JSON, futures::stream::once(line)))
+    if manners.head_at_once {
+        return Ok(reply::stream(reply::JSON, futures::stream::once(line)));
+    }
+    let line = line.await.map_err(|error| HttpError::internal(error.to_string()))?;
+    Ok(reply::bytes(StatusCode::OK, reply::JSON, line))
 }
 
 fn condition(text: &str) -> Result<WaitCondition, HttpError> {

@@ -1,7 +1,10 @@
 //! 1.42: streams of several streams have a media type of their own, pruning volumes spares those
-//! with names, and the disk usage can be asked for in parts.
+//! with names, the disk usage can be asked for in parts, terminals begin with a size, and containers
+//! can be stopped by any signal.
 
 use std::collections::BTreeMap;
+
+use engine_api::host_config::HostConfig;
 
 use crate::version::ApiVersion;
 
@@ -27,4 +30,33 @@ pub(crate) fn volume_prune_filters(
 /// The kinds of things to measure; before, it was always all of them.
 pub(crate) fn disk_usage_types(version: ApiVersion, wanted: Vec<String>) -> Vec<String> {
     if version < SINCE { Vec::new() } else { wanted }
+}
+
+/// Options that belong to another kind of mount were passed over.
+pub(super) fn create(version: ApiVersion, host: &mut HostConfig) {
+    if version >= SINCE {
+        return;
+    }
+    host.console_size = [0, 0];
+    for mount in host.mounts.iter_mut().flatten() {
+        let kind = mount.kind.clone();
+        mount.volume_options.take_if(|_| kind != "volume");
+        mount.tmpfs_options.take_if(|_| kind != "tmpfs");
+        if let Some(bind) = &mut mount.bind_options {
+            bind.create_mountpoint = false;
+        }
+    }
+}
+
+pub(crate) fn stop_signal(version: ApiVersion, asked: Option<&str>) -> Option<&str> {
+    asked.filter(|signal| version >= SINCE && !signal.is_empty())
+}
+
+pub(crate) fn console_size(version: ApiVersion, asked: Option<[u16; 2]>) -> Option<[u16; 2]> {
+    asked.filter(|_| version >= SINCE)
+}
+
+/// Whether a WebSocket carries a stream; before, it was always all of them.
+pub(crate) fn websocket_stream(version: ApiVersion, asked: bool) -> bool {
+    version < SINCE || asked
 }

@@ -8,6 +8,18 @@ use engine_api::host_config as api;
 use crate::error::HttpError;
 
 pub(super) fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpError> {
+    let kind = mount.kind.as_str();
+    for (name, given, own) in [
+        ("VolumeOptions", mount.volume_options.is_some(), "volume"),
+        ("BindOptions", mount.bind_options.is_some(), "bind"),
+        ("TmpfsOptions", mount.tmpfs_options.is_some(), "tmpfs"),
+    ] {
+        if given && kind != own {
+            return Err(HttpError::invalid(format!(
+                "{name} must not be specified on mount type {kind:?}"
+            )));
+        }
+    }
     let bind = mount.bind_options.unwrap_or_default();
     let volume = mount.volume_options.unwrap_or_default();
     let driver = volume.driver_config.unwrap_or_default();

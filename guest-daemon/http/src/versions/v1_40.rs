@@ -1,0 +1,19 @@
+//! 1.40: mounts may be not recursive, and memory for IPC is private unless said otherwise.
+
+use engine_api::host_config::HostConfig;
+
+use crate::version::ApiVersion;
+
+pub(super) fn create(version: ApiVersion, host: &mut HostConfig) {
+    if version >= ApiVersion::new(1, 40) {
+        return;
+    }
+    for mount in host.mounts.iter_mut().flatten() {
+        if let Some(bind) = &mut mount.bind_options {
+            bind.non_recursive = false;
+        }
+    }
+    if host.ipc_mode.is_empty() {
+        host.ipc_mode = "shareable".to_owned();
+    }
+}

@@ -1,0 +1,34 @@
+//! 1.48: endpoints have priorities, images can be mounted, and a driver that counts for no volume
+//! is warned of.
+
+use engine_api::container::NetworkingConfig;
+use engine_api::host_config::HostConfig;
+
+use crate::error::HttpError;
+use crate::version::ApiVersion;
+
+pub(super) fn create(
+    version: ApiVersion,
+    host: &HostConfig,
+    networking: &mut NetworkingConfig,
+) -> Result<Option<String>, HttpError> {
+    if version < ApiVersion::new(1, 48) {
+        let endpoints = networking.endpoints_config.iter_mut().flat_map(|all| all.values_mut());
+        for endpoint in endpoints.flatten() {
+            endpoint.gw_priority = 0;
+        }
+        if host.mounts.iter().flatten().any(|mount| mount.kind == "image") {
+            return Err(HttpError::invalid("Mount type \"Image\" needs API v1.48 or newer"));
+        }
+        return Ok(None);
+    }
+    let undriven = host.mounts.iter().flatten().any(|mount| {
+        let driver = mount.volume_options.as_ref().and_then(|volume| volume.driver_config.as_ref());
+        mount.kind == "volume" && driver.is_none_or(|driver| driver.name.is_empty())
+    });
+    Ok((undriven && !host.volume_driver.is_empty()).then(|| {
+        "WARNING: the container-wide volume-driver configuration is ignored for volumes specified \
+         via 'mount'. Use '--mount type=volume,volume-driver=...' instead"
+            .to_owned()
+    }))
+}
