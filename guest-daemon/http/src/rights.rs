@@ -94,6 +94,7 @@ mod tests {
 
     #[test]
     fn a_viewer_may_change_nothing_whether_it_exists_or_not() {
+        assert!(refused(Method::GET, "/containers/web/attach/ws"), "its input would be a change");
         for path in [
             "/containers/create",
             "/containers/web/start",

@@ -51,6 +51,7 @@ static ROUTES: &[Route] = routes! {
 
     GET    "/containers/json"            => containers::list::list, looks;
     POST   "/containers/create"          => containers::create::create;
+    POST   "/containers/prune"           => containers::prune::prune;
     GET    "/containers/{name}/json"     => containers::inspect::inspect, looks;
     GET    "/containers/{name}/top"      => containers::top::top, looks;
     GET    "/containers/{name}/logs"     => containers::logs::logs, looks;
@@ -65,6 +66,7 @@ static ROUTES: &[Route] = routes! {
     POST   "/containers/{name}/kill"     => containers::kill::kill;
     POST   "/containers/{name}/rename"   => containers::rename::rename;
     POST   "/containers/{name}/attach"   => containers::attach::attach;
+    GET    "/containers/{name}/attach/ws" => containers::attach_ws::attach;
     POST   "/containers/{name}/wait"     => containers::wait::wait, looks;
     POST   "/containers/{name}/resize"   => containers::resize::resize;
     POST   "/containers/{name}/exec"     => exec::create::create;
@@ -105,9 +107,10 @@ static UNBUILT: &[(Method, &str, &str)] = &[
     (Method::POST, "/build", "building images"),
     (Method::POST, "/build/prune", "pruning the build cache"),
     (Method::POST, "/build/cancel", "cancelling builds"),
-    (Method::POST, "/containers/prune", "pruning containers"),
     (Method::GET, "/containers/{name}/stats", "measuring containers"),
-    (Method::GET, "/containers/{name}/attach/ws", "attaching by WebSocket"),
+    (Method::GET, "/containers/{name}/checkpoints", "checkpointing containers"),
+    (Method::POST, "/containers/{name}/checkpoints", "checkpointing containers"),
+    (Method::DELETE, "/containers/{name..}", "checkpointing containers"),
     (Method::POST, "/containers/{name}/update", "updating containers"),
     (Method::POST, "/containers/{name}/pause", "pausing containers"),
     (Method::POST, "/containers/{name}/unpause", "resuming containers"),

@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod attach;
+pub(crate) mod attach_ws;
 pub(crate) mod changes;
 pub(crate) mod commit;
 pub(crate) mod convert;
@@ -11,6 +12,7 @@ pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod prune;
 pub(crate) mod remove;
 pub(crate) mod rename;
 pub(crate) mod resize;

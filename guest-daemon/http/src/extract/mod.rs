@@ -67,12 +67,17 @@ impl Call {
 
     /// The parameters `h` and `w` in characters.
     pub(crate) fn terminal_size(&self) -> Result<TerminalSize, HttpError> {
-        let required = |name| {
-            self.query
-                .number(name)?
-                .ok_or_else(|| HttpError::invalid(format!("the parameter {name} is required")))
+        let required = |name, what: &str| {
+            let text = self.query.text(name);
+            text.parse().map_err(|_| {
+                HttpError::invalid(format!("invalid resize {what} {text:?}: invalid syntax"))
+            })
         };
-        Ok(TerminalSize { rows: required("h")?, columns: required("w")? })
+        Ok(TerminalSize { rows: required("h", "height")?, columns: required("w", "width")? })
+    }
+
+    pub(crate) fn headers(&self) -> &http::HeaderMap {
+        self.request.headers()
     }
 
     /// Whether the client wants to go on without HTTP after the answer's head.

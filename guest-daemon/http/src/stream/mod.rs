@@ -3,3 +3,4 @@
 pub(crate) mod hijack;
 pub(crate) mod json_lines;
 pub(crate) mod mux;
+pub(crate) mod websocket;

@@ -139,3 +139,62 @@ async fn an_exec_is_inspected_as_docker_does() {
     let empty = rig.post("/containers/web/exec", json!({ "Cmd": [] })).await;
     assert_eq!((empty.status, &*empty.message()), (400, "No exec command specified"));
 }
+
+#[tokio::test]
+async fn health_is_shown_where_there_is_a_check() {
+    let rig = Rig::with_busybox().await;
+    let check = json!({ "Test": ["CMD", "true"], "Interval": 1_000_000 });
+    let config = json!({ "Image": "busybox", "Cmd": ["sleep", "9"], "Healthcheck": check });
+    rig.create("web", config).await;
+    assert_eq!(rig.get("/containers/web/json").await.json()["State"].get("Health"), None);
+    rig.start("web").await;
+    let healthy = async {
+        while rig.get("/containers/web/json").await.json()["State"]["Health"]["Status"] != "healthy"
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(healthy).await;
+    let health = rig.get("/containers/web/json").await.json()["State"]["Health"].take();
+    assert_eq!((&health["FailingStreak"], &health["Log"][0]["ExitCode"]), (&json!(0), &json!(0)));
+    assert!(health["Log"][0]["End"].as_str().unwrap().ends_with('Z'), "{health}");
+    let listed = rig.get("/containers/json").await.json();
+    assert!(listed[0]["Status"].as_str().unwrap().ends_with(" (healthy)"), "{listed}");
+    let short = json!({ "Image": "busybox", "Healthcheck": { "Interval": 1 } });
+    let refused = rig.post("/containers/create", short).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.message(), "Interval in Healthcheck cannot be less than 1ms");
+}
+
+#[tokio::test]
+async fn prune_answers_null_when_there_was_nothing() {
+    let rig = Rig::with_busybox().await;
+    let id = rig.create("web", json!({ "Image": "busybox" })).await;
+    let pruned = rig.post("/containers/prune", Value::Null).await.json();
+    assert_eq!(pruned["ContainersDeleted"], json!([id]));
+    let answer = rig.post("/containers/prune", Value::Null).await;
+    assert_eq!(&answer.body[..], b"{\"ContainersDeleted\":null,\"SpaceReclaimed\":0}\n");
+}
+
+#[tokio::test]
+async fn checkpoints_are_refused_with_a_reason() {
+    let rig = Rig::new().await;
+    let said = "checkpointing containers is not implemented yet";
+    let listed = rig.get("/containers/web/checkpoints").await;
+    assert_eq!((listed.status, &*listed.message()), (501, said));
+    let made = rig.post("/containers/web/checkpoints", json!({ "CheckpointID": "c" })).await;
+    assert_eq!(made.status, 501);
+    let path = "/containers/web/checkpoints/c";
+    assert_eq!(rig.send("DELETE", path, Bytes::new()).await.status, 501);
+    assert_eq!(rig.post("/containers/web/start?checkpoint=c", Value::Null).await.status, 501);
+}
+
+#[tokio::test]
+async fn an_old_client_waits_for_its_head() {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["false"] })).await;
+    rig.start("web").await;
+    let wait = soon(rig.post("/v1.29/containers/web/wait?condition=nonsense", Value::Null)).await;
+    assert_eq!(wait.json(), json!({ "StatusCode": 1 }));
+    assert_eq!(wait.header("content-length"), "17");
+}

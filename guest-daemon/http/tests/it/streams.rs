@@ -140,6 +140,60 @@ async fn a_program_that_exec_cannot_run_is_told_in_the_stream() {
     assert_eq!(rig.get(&format!("/exec/{exec}/json")).await.json()["ExitCode"], 127);
 }
 
+#[tokio::test]
+async fn an_exec_runs_once() {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
+    rig.start("web").await;
+    let exec = exec(&rig, json!(["true"])).await;
+    let start = format!("/exec/{exec}/start");
+    assert_eq!(rig.post(&start, json!({ "Detach": true })).await.status, 200);
+    let again = rig.post(&start, json!({ "Detach": true })).await;
+    assert_eq!(again.status, 409);
+    assert!(again.message().starts_with(&format!("exec command {exec} ")), "{}", again.message());
+    assert_eq!(rig.post("/containers/web/kill", Value::Null).await.status, 204);
+    let late = rig.post(&start, json!({ "Detach": true })).await;
+    assert_eq!(late.status, 409);
+    assert!(late.message().ends_with("is not running"), "{}", late.message());
+}
+
+const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+#[tokio::test]
+async fn a_websocket_carries_messages_both_ways() {
+    let rig = Rig::with_busybox().await;
+    rig.create("cat", json!({ "Image": "busybox", "Cmd": ["cat"], "OpenStdin": true })).await;
+    rig.start("cat").await;
+    for (version, kind) in [("1.51", 0x82), ("1.27", 0x81)] {
+        let path = format!("/v{version}/containers/cat/attach/ws?stream=1&stdin=1&stdout=1");
+        let (mut stream, head) = rig.raw(&format!("GET {path} HTTP/1.1\r\n{WEBSOCKET}"), "").await;
+        assert!(head.starts_with("http/1.1 101"), "{head}");
+        assert!(head.contains("upgrade: websocket"), "{head}");
+        assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
+        // Masked with zeros, which changes nothing.
+        stream.write_all(b"\x82\x83\0\0\0\0hi\n").await.unwrap();
+        let mut answer = [0; 5];
+        soon(stream.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(answer, [kind, 3, b'h', b'i', b'\n'], "{version}");
+    }
+    let path = "/containers/cat/attach/ws?stream=1&stdout=1";
+    let (mut stream, _) = rig.raw(&format!("GET {path} HTTP/1.1\r\n{WEBSOCKET}"), "").await;
+    assert_eq!(rig.post("/containers/cat/kill", Value::Null).await.status, 204);
+    assert_eq!(soon(stream.read_u8()).await.unwrap(), 0x88, "the end is a close frame");
+}
+
+#[tokio::test]
+async fn a_websocket_must_be_asked_for() {
+    let rig = Rig::with_busybox().await;
+    rig.create("cat", json!({ "Image": "busybox", "Cmd": ["cat"] })).await;
+    let plain = rig.get("/containers/cat/attach/ws?stream=1").await;
+    assert_eq!((plain.status, &*plain.message()), (400, "not websocket protocol"));
+    let path = "/containers/nosuch/attach/ws?stream=1";
+    let (_, head) = rig.raw(&format!("GET {path} HTTP/1.1\r\n{WEBSOCKET}"), "").await;
+    assert!(head.starts_with("http/1.1 404"), "{head}");
+}
+
 async fn exec(rig: &Rig, cmd: Value) -> String {
     let request = json!({ "Cmd": cmd, "AttachStdout": true, "AttachStderr": true });
     let created = rig.post("/containers/web/exec", request).await;
