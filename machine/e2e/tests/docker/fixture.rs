@@ -12,7 +12,12 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Result<Self> {
-        let machine = Machine::create("docker", &["--memory", "1024"])?;
+        Self::with("docker", "1024")
+    }
+
+    /// A machine of one's own, with this many MiB of memory.
+    pub(crate) fn with(name: &str, memory: &str) -> Result<Self> {
+        let machine = Machine::create(name, &["--memory", memory])?;
         let image = archive::docker_archive(
             "busybox:latest",
             json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]}),

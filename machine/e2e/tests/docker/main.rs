@@ -1,13 +1,16 @@
 //! Containers and images through real docker commands, on one machine.
 
+mod crowd;
 mod events;
 mod exec;
 mod files;
 mod fixture;
+mod health;
 mod images;
 mod isolation;
 mod life;
 mod network;
+mod observe;
 mod old_client;
 mod run;
 mod system;
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
         suite.add("files", files::CHECKS);
         suite.add("network", network::CHECKS);
         suite.add("events", events::CHECKS);
+        suite.add("health", health::CHECKS);
+        suite.add("observe", observe::CHECKS);
+        suite.add("crowd", crowd::CHECKS);
         suite.add("old_client", old_client::CHECKS);
         Ok(suite)
     })

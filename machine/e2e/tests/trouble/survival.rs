@@ -31,6 +31,10 @@ fn daemon_killed(on: &Machine) -> Result<()> {
     on.docker(words).run()?.ok()?;
     let words = ["run", "-d", "--name", "ends", "busybox", "/bin/sh", "-c", "sleep 3; exit 23"];
     on.docker(words).run()?.ok()?;
+    let check = ["--health-cmd", "true", "--health-interval", "200ms"];
+    let words =
+        [&["run", "-d", "--name", "checked"], &check[..], &["busybox", "/bin/sleep", "1000"]];
+    on.docker(words.concat()).run()?.ok()?;
     let pid = on.docker(["inspect", "-f", "{{.State.Pid}}", "counts"]).run()?.text()?;
     for _ in 0..3 {
         let before = daemon(on)?;
@@ -52,7 +56,9 @@ fn daemon_killed(on: &Machine) -> Result<()> {
     let ended = on.docker(["wait", "ends"]).run()?;
     ensure!(ended.text()? == "23", "{ended}");
     on.docker(["exec", "counts", "/bin/true"]).run()?.ok()?;
-    on.docker(["rm", "-f", "counts", "ends"]).run()?.ok()
+    let health = ["inspect", "-f", "{{.State.Health.Status}}", "checked"];
+    eventually("it is checked again", || Ok(on.docker(health).run()?.text()? == "healthy"))?;
+    on.docker(["rm", "-f", "counts", "ends", "checked"]).run()?.ok()
 }
 
 /// Stop, start, restart, kill: the port, the images and the containers stay.

@@ -213,7 +213,7 @@ fn what_the_engine_cannot_do_is_refused() {
     for sent in [
         json!({ "DeviceRequests": [{ "Count": -1 }] }),
         json!({ "StorageOpt": { "size": "1G" } }),
-        json!({ "Mounts": [{ "VolumeOptions": { "Subpath": "x" } }] }),
+        json!({ "Mounts": [{ "Type": "volume", "VolumeOptions": { "Subpath": "x" } }] }),
     ] {
         let error = host_config::from_api(decode(&sent).unwrap()).unwrap_err();
         assert_eq!(error.status.as_u16(), 501, "{sent}");
