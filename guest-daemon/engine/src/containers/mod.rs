@@ -52,8 +52,9 @@ pub(crate) use spec::environment;
 use task::StopReason;
 pub(crate) use task::{Command, attributes_of};
 pub use types::{
-    AttachOptions, Commit, Container, CreateContainer, Created, ExtractArchive, Health, HealthStatus,
-    ListContainers, LogOptions, MountPoint, Probe, State, Status, Top, WaitCondition, WaitResult,
+    AttachOptions, Commit, Container, CreateContainer, Created, ExtractArchive, Health,
+    HealthStatus, ListContainers, LogOptions, MountPoint, Probe, State, Status, Top, WaitCondition,
+    WaitResult,
 };
 pub(crate) use validate::ulimit as check_ulimit;
 
