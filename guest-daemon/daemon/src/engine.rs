@@ -11,6 +11,7 @@ use engine::{Engine, EngineConfig, HostFacts};
 use engine_http::{Server, ServerFacts};
 use engine_network::BridgeNetwork;
 use engine_runtime::NamespaceRuntime;
+use engine_syslog::Network;
 use guest_init::client::InitClient;
 use guest_init::disk::DATA_ROOT;
 use guest_init::handover;
@@ -41,6 +42,7 @@ pub(crate) async fn open(
         run_root,
         runtime: Arc::new(runtime),
         network: Arc::new(network),
+        syslog: Arc::new(Network),
         host: host_facts(machine),
         settings: chosen.settings.clone(),
         clock: Arc::new(SystemClock),

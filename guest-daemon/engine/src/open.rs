@@ -15,7 +15,7 @@ use crate::events::Events;
 use crate::exec::{Execs, Table};
 use crate::images::Images;
 use crate::networks::Networks;
-use crate::ports::{Network, Runtime};
+use crate::ports::{Network, Runtime, Syslog};
 use crate::settings::Settings;
 use crate::system::System;
 use crate::time::Clock;
@@ -29,6 +29,7 @@ pub struct EngineConfig {
     pub run_root: PathBuf,
     pub runtime: Arc<dyn Runtime>,
     pub network: Arc<dyn Network>,
+    pub syslog: Arc<dyn Syslog>,
     pub host: HostFacts,
     pub settings: Settings,
     pub clock: Arc<dyn Clock>,
@@ -58,7 +59,8 @@ impl std::fmt::Debug for EngineConfig {
 impl Engine {
     /// Opens the store, takes over what an earlier daemon left running, and is ready.
     pub async fn open(config: EngineConfig) -> Result<Arc<Self>> {
-        let EngineConfig { data_root, run_root, runtime, network, host, settings, clock } = config;
+        let EngineConfig { data_root, run_root, runtime, network, syslog, host, settings, clock } =
+            config;
         let run = run_root.clone();
         let store = blocking(move || {
             Store::make_run_root(&run)?;
@@ -86,6 +88,7 @@ impl Engine {
             store,
             runtime,
             network,
+            syslog,
             clock,
             events: events.clone(),
             images: images.clone(),

@@ -1,5 +1,7 @@
 //! What the engine was told to be like when its machine was made.
 
+use engine_store::objects::ContainerRecord;
+
 use crate::config::{LogConfig, Ulimit};
 
 /// Options of an engine that do not change while it runs.
@@ -80,7 +82,15 @@ impl ContainerDefaults {
 
     /// Whether such a log can be kept, or why not.
     pub fn check_log(log: &LogConfig) -> crate::Result<()> {
-        crate::logs::driver(log).map(drop)
+        crate::logs::check(log)?;
+        // As it would be for a container without a name.
+        let record = ContainerRecord::default();
+        crate::logs::plan(log, &crate::logs::Subject { record: &record, host: "" }).map(drop)
+    }
+
+    /// The drivers that can be used, without `none`.
+    pub fn log_drivers() -> &'static [&'static str] {
+        &crate::logs::AVAILABLE
     }
 
     /// Whether a limit of this kind exists and its numbers fit, or why not.

@@ -11,7 +11,7 @@ use crate::config::{ContainerConfig, HostConfig};
 use crate::containers::{AttachOptions, CreateContainer, LogOptions, WaitCondition};
 use crate::events::EventsRequest;
 use crate::images::{ByteStream, ImportImage};
-use crate::ports::fakes::{FakeNetwork, FakeRuntime};
+use crate::ports::fakes::{FakeNetwork, FakeRuntime, FakeSyslog};
 use crate::settings::Settings;
 use crate::streams::{Attachment, Stream};
 use crate::time::SystemClock;
@@ -22,6 +22,7 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     pub(crate) runtime: Arc<FakeRuntime>,
     pub(crate) network: Arc<FakeNetwork>,
+    pub(crate) syslog: Arc<FakeSyslog>,
     pub(crate) engine: Arc<Engine>,
 }
 
@@ -34,8 +35,9 @@ impl World {
     pub(crate) async fn with_settings(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (runtime, network) = (FakeRuntime::new(), FakeNetwork::new());
-        let engine = open(folder.path(), &runtime, &network, settings).await;
-        let world = Self { folder, runtime, network, engine };
+        let syslog = FakeSyslog::new();
+        let engine = open(folder.path(), &runtime, &network, &syslog, settings).await;
+        let world = Self { folder, runtime, network, syslog, engine };
         world.import("busybox", &["CMD [\"sh\"]"]).await;
         world
     }
@@ -45,10 +47,12 @@ impl World {
         self.engine.abandon().await;
         let other = tempfile::tempdir().unwrap();
         // The old engine holds the database until it is dropped.
+        let (runtime, network) = (FakeRuntime::new(), FakeNetwork::new());
+        let syslog = Arc::clone(&self.syslog);
+        self.engine = open(other.path(), &runtime, &network, &syslog, Settings::default()).await;
+        let (runtime, network) = (Arc::clone(&self.runtime), Arc::clone(&self.network));
         self.engine =
-            open(other.path(), &FakeRuntime::new(), &FakeNetwork::new(), Settings::default()).await;
-        self.engine =
-            open(self.folder.path(), &self.runtime, &self.network, Settings::default()).await;
+            open(self.folder.path(), &runtime, &network, &syslog, Settings::default()).await;
     }
 
     pub(crate) fn root(&self) -> std::path::PathBuf {
@@ -131,6 +135,7 @@ async fn open(
     folder: &Path,
     runtime: &Arc<FakeRuntime>,
     network: &Arc<FakeNetwork>,
+    syslog: &Arc<FakeSyslog>,
     settings: Settings,
 ) -> Arc<Engine> {
     let config = EngineConfig {
@@ -138,6 +143,7 @@ async fn open(
         run_root: folder.join("run"),
         runtime: Arc::clone(runtime) as _,
         network: Arc::clone(network) as _,
+        syslog: Arc::clone(syslog) as _,
         host: HostFacts {
             name: "dev".into(),
             architecture: "x86_64".into(),

@@ -61,8 +61,19 @@ impl Layout {
         self.container(id).join(name)
     }
 
+    /// What `docker logs` reads, for the driver `json-file`.
     pub fn container_log(&self, id: &str) -> PathBuf {
         self.container(id).join(format!("{id}-json.log"))
+    }
+
+    /// The same for the driver `local`.
+    pub fn container_local_log(&self, id: &str) -> PathBuf {
+        self.container(id).join("local-logs/container.log")
+    }
+
+    /// The same for drivers that send output elsewhere.
+    pub fn container_cached_log(&self, id: &str) -> PathBuf {
+        self.container(id).join("container-cached.log")
     }
 
     pub(crate) fn volumes(&self) -> PathBuf {

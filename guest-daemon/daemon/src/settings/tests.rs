@@ -83,10 +83,10 @@ fn what_cannot_be_had_is_always_told() {
         let warnings = chosen(&options(&[option])).settings.warnings;
         assert_eq!(warnings, [format!("--{option} is not honoured: {reason}")]);
     }
-    let driver = chosen(&options(&["log-driver=syslog"])).settings;
+    let driver = chosen(&options(&["log-driver=gelf"])).settings;
     assert_eq!(
         driver.warnings,
-        ["containers log as usual: logger: no log driver named 'syslog' is registered"]
+        ["containers log as usual: logger: no log driver named 'gelf' is registered"]
     );
     assert_eq!(driver.containers.log_driver(), "json-file");
     let storage = EngineOptions { storage_driver: Some("btrfs".to_owned()), ..options(&[]) };

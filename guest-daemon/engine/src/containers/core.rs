@@ -13,7 +13,7 @@ use crate::events::Events;
 use crate::exec::Table;
 use crate::images::Images;
 use crate::open::HostFacts;
-use crate::ports::{Network, Runtime};
+use crate::ports::{Network, Runtime, Syslog};
 use crate::settings::Settings;
 use crate::time::Clock;
 use crate::volumes::Volumes;
@@ -23,6 +23,7 @@ pub(crate) struct Core {
     pub store: Store,
     pub runtime: Arc<dyn Runtime>,
     pub network: Arc<dyn Network>,
+    pub syslog: Arc<dyn Syslog>,
     pub clock: Arc<dyn Clock>,
     pub events: Events,
     pub images: Images,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine_store::logs::LogFiles;
 use engine_store::objects::{ContainerRecord, ImageRecord, MountRecord, VERSION};
 
 use super::core::Core;
@@ -16,7 +17,7 @@ use crate::config::{ContainerConfig, HostConfig, NetworkAttachment};
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::images::Pin;
-use crate::logs::{Hub, LogDriver, driver};
+use crate::logs::{self, Hub};
 use crate::time::to_stored;
 
 impl Containers {
@@ -118,7 +119,7 @@ impl Containers {
             }
             return Err(error);
         }
-        let hub = hub(&self.core, &record)?;
+        let hub = hub(&self.core, &record);
         let (handle, starter) = spawn(&self.core, record, Arc::clone(&hub), Phase::Created);
         let attributes = attributes_of(&handle.look().container);
         self.core.registry.insert(handle.clone());
@@ -163,12 +164,9 @@ impl Containers {
 }
 
 /// The hub of a container that exists.
-pub(super) fn hub(core: &Core, record: &ContainerRecord) -> Result<Arc<Hub>> {
-    let log = match driver(&record.host.log_config)? {
-        LogDriver::None => None,
-        LogDriver::JsonFile(_) => Some(core.store.layout().container_log(&record.id)),
-    };
-    Ok(Hub::new(log))
+pub(super) fn hub(core: &Core, record: &ContainerRecord) -> Arc<Hub> {
+    let place = logs::place(&record.host.log_config, core.store.layout(), &record.id);
+    Hub::new(place.map(LogFiles::new))
 }
 
 fn find_image(core: &Core, request: &CreateContainer) -> Result<(Arc<ImageRecord>, Pin)> {

@@ -10,7 +10,7 @@ use super::{files, ports};
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
-use crate::logs::{Hub, Journal, LogDriver, Pump, driver};
+use crate::logs::{self, Hub, Journal, LogPlan, Pump, Shipper};
 use crate::ports::{AttachRequest, Process, ProcessId};
 use crate::time::to_stored;
 
@@ -64,6 +64,10 @@ async fn start(
     prepare_mounts(core, record).await?;
     let around = connect(core, record).await?;
     let spec = spec::build(record, core.store.layout(), around)?;
+    let log = open_log(core, record, &hub).await.map_err(|error| {
+        let text = format!("failed to initialize logging driver: {}", error.with_causes());
+        Error::new(Kind::Internal, text).within(TASK_FAILED)
+    })?;
     let process = core.runtime.create(spec).await.map_err(in_dockers_words)?;
     publish(core, record).await?;
     let id = process.id;
@@ -78,7 +82,7 @@ async fn start(
     let (store, stored) = (core.store.clone(), record.clone());
     // Before the process runs: a daemon that dies now finds it again with all that belongs to it.
     blocking(move || store.put_container(&stored)).await?;
-    let pump = pump(core, record, hub, process, Journaling::Begin).await?;
+    let pump = pump(core, hub, process, log);
     match core.runtime.start(&record.id).await {
         Ok(()) => Ok((id, pump)),
         Err(error) => {
@@ -88,35 +92,63 @@ async fn start(
     }
 }
 
-/// Whether a log is begun or gone on with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Journaling {
-    Begin,
-    Recover,
+const TASK_FAILED: &str = "failed to create task for container";
+
+/// Where a process's output goes besides to who is attached.
+type Log = (Option<Journal>, Option<Shipper>);
+
+fn plan(core: &Core, record: &ContainerRecord) -> Result<LogPlan> {
+    let subject = logs::Subject { record, host: &core.host.name };
+    logs::plan(&record.host.log_config, &subject)
+}
+
+async fn open_log(core: &Core, record: &ContainerRecord, hub: &Hub) -> Result<Log> {
+    let plan = plan(core, record)?;
+    let shipper = match plan.remote {
+        Some(remote) => Some(Shipper::begin(core.syslog.clone(), remote).await?),
+        None => None,
+    };
+    let mark = core.mark_path(&record.id);
+    let journal = match hub.log().cloned().zip(plan.file) {
+        Some((log, file)) => Some(opened(move || Journal::begin(log, &mark, file)).await?),
+        None => None,
+    };
+    Ok((journal, shipper))
+}
+
+async fn opened(open: impl FnOnce() -> Result<Journal> + Send + 'static) -> Result<Journal> {
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened.map_err(|failed| Error::internal("cannot open the log", failed))?
 }
 
 /// Begins to move what the process says.
-pub(super) async fn pump(
+fn pump(
+    core: &Core,
+    hub: std::sync::Arc<Hub>,
+    process: Process,
+    (journal, shipper): Log,
+) -> tokio::task::JoinHandle<()> {
+    let (clock, stop) = (core.clock.clone(), core.stop.clone());
+    core.tasks.spawn(Pump { hub, journal, shipper, clock, stop }.begin(process.io))
+}
+
+/// Goes on where an earlier daemon was.
+pub(super) async fn pump_again(
     core: &Core,
     record: &ContainerRecord,
     hub: std::sync::Arc<Hub>,
     process: Process,
-    how: Journaling,
 ) -> Result<tokio::task::JoinHandle<()>> {
-    let journal = match driver(&record.host.log_config)? {
-        LogDriver::None => None,
-        LogDriver::JsonFile(rotation) => {
-            let log = core.store.layout().container_log(&record.id);
-            let mark = core.mark_path(&record.id);
-            let opened = tokio::task::spawn_blocking(move || match how {
-                Journaling::Begin => Journal::begin(&log, &mark, rotation),
-                Journaling::Recover => Journal::recover(&log, &mark, rotation),
-            });
-            Some(opened.await.map_err(|failed| Error::internal("cannot open the log", failed))??)
-        }
+    let plan = plan(core, record)?;
+    let mark = core.mark_path(&record.id);
+    let journal = match hub.log().cloned().zip(plan.file) {
+        Some((log, file)) => Some(opened(move || Journal::recover(log, &mark, file)).await?),
+        None => None,
     };
-    let pump = Pump { hub, journal, clock: core.clock.clone(), stop: core.stop.clone() };
-    Ok(core.tasks.spawn(pump.begin(process.io)))
+    let partial = journal.as_ref().map(|journal| journal.partial().clone()).unwrap_or_default();
+    let syslog = core.syslog.clone();
+    let shipper = plan.remote.map(|remote| Shipper::recover(syslog, remote, partial));
+    Ok(pump(core, hub, process, (journal, shipper)))
 }
 
 async fn prepare_mounts(core: &Core, record: &ContainerRecord) -> Result<()> {
@@ -219,16 +251,15 @@ async fn publish(core: &Core, record: &mut ContainerRecord) -> Result<()> {
 /// Clients derive 126 and 127 from these words.
 fn in_dockers_words(error: Error) -> Error {
     if error.kind() != Kind::InvalidArgument {
-        return error.within("failed to create task for container");
+        return error.within(TASK_FAILED);
     }
     // dockerd finds this out before it asks its runtime.
     if error.to_string().starts_with("unable to find ") {
         return Error::new(Kind::Internal, error.to_string());
     }
     let text = format!(
-        "failed to create task for container: failed to create shim task: OCI runtime create \
-         failed: runc create failed: unable to start container process: error during container \
-         init: {error}"
+        "{TASK_FAILED}: failed to create shim task: OCI runtime create failed: runc create \
+         failed: unable to start container process: error during container init: {error}"
     );
     Error::new(Kind::InvalidArgument, text)
 }

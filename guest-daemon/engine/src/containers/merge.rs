@@ -71,8 +71,10 @@ pub(super) fn with_settings(defaults: &ContainerDefaults, host: &mut HostConfig)
     if host.log_config.driver.is_empty() {
         host.log_config.driver = defaults.log_driver().to_owned();
     }
-    if host.log_config.driver == defaults.log_driver() {
-        for (option, value) in &defaults.log.options {
+    let same_driver = host.log_config.driver == defaults.log_driver();
+    for (option, value) in &defaults.log.options {
+        // The cache is the same whatever the driver.
+        if same_driver || option.starts_with("cache-") {
             host.log_config.options.entry(option.clone()).or_insert_with(|| value.clone());
         }
     }

@@ -60,7 +60,7 @@ pub(crate) use validate::ulimit as check_ulimit;
 
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Outcome, Result};
-use crate::logs::{self, LogFile};
+use crate::logs;
 use crate::ports::TerminalSize;
 use crate::streams::Output;
 
@@ -201,12 +201,17 @@ impl Containers {
             return Err(Error::invalid("Bad parameters: you must choose at least one stream"));
         }
         let handle = self.core.registry.find(reference)?;
-        let Some(path) = handle.hub.log().cloned() else {
+        let snapshot = handle.look();
+        if matches!(snapshot.container.state.status, Status::Removing | Status::Dead) {
+            return Err(Error::conflict(
+                "can not get logs from container which is dead or marked for removal",
+            ));
+        }
+        let Some(log) = handle.hub.log().cloned() else {
             return Err(Error::unimplemented("configured logging driver does not support reading"));
         };
-        let tty = handle.look().container.config.tty;
-        let log = LogFile { hub: handle.hub, path, clock: self.core.clock.clone() };
-        Ok((tty, logs::read(log, options).await?))
+        let lines = logs::read(handle.hub, log, self.core.clock.clone(), options).await?;
+        Ok((snapshot.container.config.tty, lines))
     }
 }
 

@@ -7,7 +7,7 @@ use engine_store::objects::{ContainerRecord, StoredStatus};
 
 use super::core::Core;
 use super::create::hub;
-use super::launch::{self, Journaling};
+use super::launch;
 use super::state::Phase;
 use super::task::spawn;
 use super::{Command, Containers, restart, snapshot};
@@ -93,12 +93,12 @@ async fn go_on(core: &Core, mut record: ContainerRecord, process: Process) -> Re
     record.state.status = StoredStatus::Running;
     record.state.pid = process.id.pid;
     record.state.process_start = process.id.start_time;
-    let hub = hub(core, &record)?;
+    let hub = hub(core, &record);
     let id = process.id;
     if let Err(error) = core.registry.reserve(&record.name, &record.id) {
         tracing::error!(container = record.id, reason = %error, "a container has lost its name");
     }
-    let pump = launch::pump(core, &record, Arc::clone(&hub), process, Journaling::Recover).await?;
+    let pump = launch::pump_again(core, &record, Arc::clone(&hub), process).await?;
     let (handle, starter) = spawn(core, record, hub, Phase::Running);
     core.registry.insert(handle);
     starter.watch(id, pump).run();
@@ -137,9 +137,9 @@ async fn ended(
         let stored = record.clone();
         blocking(move || store.put_container(&stored)).await?;
     }
-    let hub = hub(core, &record)?;
+    let hub = hub(core, &record);
     if let Some(log) = hub.log().cloned() {
-        let length = blocking(move || engine_store::container_logs::length(&log)).await?;
+        let length = blocking(move || log.length()).await?;
         hub.set_log_length(length);
     }
     let created = record.state.status == StoredStatus::Created;

@@ -4,6 +4,7 @@ mod ending;
 mod files;
 mod health;
 mod life;
+mod logs;
 mod recovery;
 mod restart;
 mod seen;

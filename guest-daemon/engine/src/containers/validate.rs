@@ -35,7 +35,7 @@ pub(super) fn check(
 ) -> Result<Vec<String>> {
     config_fields(config)?;
     restart::check(&host.restart_policy, host.auto_remove)?;
-    crate::logs::driver(&host.log_config)?;
+    crate::logs::check(&host.log_config)?;
     security::capabilities(host)?;
     security::options(host)?;
     modes::network(config, host)?;

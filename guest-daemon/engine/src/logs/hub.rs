@@ -5,11 +5,11 @@
 //! too slow leaves the live stream and catches up from the log; it never holds the container up.
 //! Only where there is no log does the container wait for it.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use engine_store::logs::LogFiles;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::ports::ProcessInput;
@@ -24,7 +24,7 @@ pub(crate) struct Hub {
     moved: watch::Sender<Position>,
     input: watch::Sender<Option<Arc<dyn ProcessInput>>>,
     /// `None` when nothing is logged.
-    log: Option<PathBuf>,
+    log: Option<Arc<LogFiles>>,
     room: Notify,
 }
 
@@ -74,17 +74,19 @@ pub(super) struct Queue {
 }
 
 impl Hub {
-    pub(crate) fn new(log: Option<PathBuf>) -> Arc<Self> {
+    pub(crate) fn new(log: Option<Arc<LogFiles>>) -> Arc<Self> {
+        let generation = log.as_ref().map_or(0, |log| log.newest());
+        let position = Position { generation, ..Position::default() };
         Arc::new(Self {
-            state: Mutex::default(),
-            moved: watch::Sender::new(Position::default()),
+            state: Mutex::new(State { position, ..State::default() }),
+            moved: watch::Sender::new(position),
             input: watch::Sender::new(None),
             log,
             room: Notify::new(),
         })
     }
 
-    pub(crate) fn log(&self) -> Option<&PathBuf> {
+    pub(crate) fn log(&self) -> Option<&Arc<LogFiles>> {
         self.log.as_ref()
     }
 
@@ -265,11 +267,11 @@ mod tests {
 
     #[test]
     fn who_reaches_the_end_of_the_log_as_the_run_ends_does_not_wait_for_the_next_run() {
-        let hub = Hub::new(Some(PathBuf::from("log")));
+        let hub = Hub::new(Some(LogFiles::new("log".into())));
         hub.begin_run(None, 7, Default::default());
         let seen = hub.position();
-        assert!(hub.join_at(seen, (0, 7), [0, 0], [true, true]).is_some());
+        assert!(hub.join_at(seen, (seen.generation, 7), [0, 0], [true, true]).is_some());
         hub.end_run();
-        assert!(hub.join_at(seen, (0, 7), [0, 0], [true, true]).is_none());
+        assert!(hub.join_at(seen, (seen.generation, 7), [0, 0], [true, true]).is_none());
     }
 }

@@ -2,21 +2,26 @@
 //! and cleared, so that a daemon that dies in between neither loses nor doubles it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use engine_store::container_logs::{LogWriter, Rotation};
+use engine_store::logs::{LogEncoder, LogFiles, LogWriter};
 use engine_store::{Chunk, PumpMark, PumpState};
 
+use super::driver::FilePlan;
 use super::lines;
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
 pub(crate) struct Journal {
+    encoder: LogEncoder,
     writer: LogWriter,
     mark: PumpMark,
     mark_path: PathBuf,
     state: PumpState,
     /// In the log already; its bytes may be seen again, once.
     logged: Option<Chunk>,
+    /// Nothing can be written; that has been said.
+    failing: bool,
 }
 
 /// What a chunk changed.
@@ -32,29 +37,33 @@ pub(super) struct Written {
 
 impl Journal {
     /// For a container that starts.
-    pub(crate) fn begin(log: &Path, mark: &Path, rotation: Rotation) -> Result<Self> {
+    pub(crate) fn begin(log: Arc<LogFiles>, mark: &Path, plan: FilePlan) -> Result<Self> {
         Ok(Self {
-            writer: LogWriter::open(log, rotation)?,
+            encoder: plan.encoder,
+            writer: LogWriter::open(log, plan.rotation)?,
             mark: PumpMark::create(mark)?,
             mark_path: mark.to_owned(),
             state: PumpState::default(),
             logged: None,
+            failing: false,
         })
     }
 
     /// For a container that an earlier daemon started.
-    pub(crate) fn recover(log: &Path, mark: &Path, rotation: Rotation) -> Result<Self> {
-        let mut writer = LogWriter::open(log, rotation)?;
+    pub(crate) fn recover(log: Arc<LogFiles>, mark: &Path, plan: FilePlan) -> Result<Self> {
+        let mut writer = LogWriter::open(log, plan.rotation)?;
         let (recovered_mark, recovery) = PumpMark::recover(mark, writer.length())?;
         if let Some(length) = recovery.truncate.filter(|length| *length < writer.length()) {
             writer.truncate(length)?;
         }
         Ok(Self {
+            encoder: plan.encoder,
             writer,
             mark: recovered_mark,
             mark_path: mark.to_owned(),
             state: recovery.state,
             logged: recovery.logged,
+            failing: false,
         })
     }
 
@@ -62,12 +71,12 @@ impl Journal {
         self.writer.length()
     }
 
-    pub(super) fn partial(&self) -> &[Vec<u8>; 2] {
+    pub(crate) fn partial(&self) -> &[Vec<u8>; 2] {
         &self.state.partial
     }
 
     /// Logs a chunk that a pipe shows. After it has been consumed, [`Self::clear`].
-    pub(super) fn write(&mut self, stderr: bool, data: &[u8], time: &str) -> Written {
+    pub(super) fn write(&mut self, stderr: bool, data: &[u8], unix_nanos: i128) -> Written {
         let mut repeated = 0;
         if let Some(chunk) = self.logged
             && chunk.stderr == stderr
@@ -81,7 +90,11 @@ impl Journal {
             return Written { repeated, rotated: false, length: self.writer.length() };
         }
         let mut after = self.state.clone();
-        let text = lines::cut(&mut after.partial[usize::from(stderr)], fresh, stderr, time);
+        let stamped = self.encoder.at(unix_nanos);
+        let mut text = Vec::with_capacity(fresh.len() + fresh.len() / 4);
+        lines::cut(&mut after.partial[usize::from(stderr)], fresh, |line| {
+            stamped.line(&mut text, line, stderr);
+        });
         // Now, as nothing is in flight: a mark speaks of the current file.
         let rotated = self.writer.rotate_if_full().unwrap_or_else(|error| {
             tracing::error!(error = %Error::from(error).with_causes(), "a log is not rotated");
@@ -92,9 +105,13 @@ impl Journal {
     }
 
     /// A stream has ended: logs what it said last.
-    pub(super) fn end(&mut self, stderr: bool, time: &str) -> Written {
+    pub(super) fn end(&mut self, stderr: bool, unix_nanos: i128) -> Written {
         let mut after = self.state.clone();
-        let text = lines::flush(&mut after.partial[usize::from(stderr)], stderr, time);
+        let stamped = self.encoder.at(unix_nanos);
+        let mut text = Vec::new();
+        lines::flush(&mut after.partial[usize::from(stderr)], |line| {
+            stamped.line(&mut text, line, stderr);
+        });
         if !text.is_empty() {
             self.append(stderr, b"", after, &text);
             self.clear();
@@ -107,9 +124,13 @@ impl Journal {
     fn append(&mut self, stderr: bool, data: &[u8], after: PumpState, text: &[u8]) {
         let chunk = Chunk::new(stderr, data, self.writer.length(), text.len() as u64);
         let marked = self.mark.begin(&after, &chunk);
-        if let Err(error) = marked.and_then(|()| self.writer.append(text)) {
-            tracing::error!(error = %Error::from(error).with_causes(), "output is not logged");
+        let result = marked.and_then(|()| self.writer.append(text)).map_err(Error::from);
+        if let Err(error) = &result
+            && !self.failing
+        {
+            tracing::error!(error = error.with_causes(), "output is not logged");
         }
+        self.failing = result.is_err();
         self.state = after;
     }
 
@@ -128,9 +149,15 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine_store::logs::{LogForm, Rotation};
 
-    fn text(log: &Path) -> Vec<String> {
-        let mut reader = engine_store::LogReader::open(log, 0).unwrap().unwrap();
+    fn plan() -> FilePlan {
+        let encoder = LogEncoder::new(LogForm::Json, &Default::default());
+        FilePlan { encoder, rotation: Rotation::default() }
+    }
+
+    fn text(log: &LogFiles) -> Vec<String> {
+        let mut reader = log.open(log.newest(), 0).unwrap().unwrap();
         let mut lines = Vec::new();
         while let Some(entry) = reader.next_entry().unwrap() {
             lines.push(String::from_utf8(entry.text).unwrap());
@@ -141,13 +168,13 @@ mod tests {
     #[test]
     fn a_chunk_that_was_logged_but_not_consumed_is_not_logged_twice() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, mark) = (folder.path().join("log"), folder.path().join("mark"));
-        let mut first = Journal::begin(&log, &mark, Rotation::default()).unwrap();
-        first.write(false, b"one\ntw", "t");
+        let (log, mark) = (LogFiles::new(folder.path().join("log")), folder.path().join("mark"));
+        let mut first = Journal::begin(Arc::clone(&log), &mark, plan()).unwrap();
+        first.write(false, b"one\ntw", 1);
         // The daemon dies before it consumes; the pipe shows the chunk again, and more.
         drop(first);
-        let mut second = Journal::recover(&log, &mark, Rotation::default()).unwrap();
-        let written = second.write(false, b"one\ntwo\n", "t");
+        let mut second = Journal::recover(Arc::clone(&log), &mark, plan()).unwrap();
+        let written = second.write(false, b"one\ntwo\n", 1);
         assert_eq!(written.repeated, 6);
         second.clear();
         assert_eq!(text(&log), ["one\n", "two\n"]);
@@ -156,26 +183,26 @@ mod tests {
     #[test]
     fn a_chunk_that_was_consumed_may_be_followed_by_an_equal_one() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, mark) = (folder.path().join("log"), folder.path().join("mark"));
-        let mut first = Journal::begin(&log, &mark, Rotation::default()).unwrap();
-        first.write(false, b"y\n", "t");
+        let (log, mark) = (LogFiles::new(folder.path().join("log")), folder.path().join("mark"));
+        let mut first = Journal::begin(Arc::clone(&log), &mark, plan()).unwrap();
+        first.write(false, b"y\n", 1);
         first.clear();
         drop(first);
-        let mut second = Journal::recover(&log, &mark, Rotation::default()).unwrap();
-        assert_eq!(second.write(false, b"y\n", "t").repeated, 0);
+        let mut second = Journal::recover(Arc::clone(&log), &mark, plan()).unwrap();
+        assert_eq!(second.write(false, b"y\n", 1).repeated, 0);
         assert_eq!(text(&log), ["y\n", "y\n"]);
     }
 
     #[test]
     fn a_partial_line_outlives_the_daemon() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, mark) = (folder.path().join("log"), folder.path().join("mark"));
-        let mut first = Journal::begin(&log, &mark, Rotation::default()).unwrap();
-        first.write(true, b"half a ", "t");
+        let (log, mark) = (LogFiles::new(folder.path().join("log")), folder.path().join("mark"));
+        let mut first = Journal::begin(Arc::clone(&log), &mark, plan()).unwrap();
+        first.write(true, b"half a ", 1);
         first.clear();
         drop(first);
-        let mut second = Journal::recover(&log, &mark, Rotation::default()).unwrap();
-        second.write(true, b"line\n", "t");
+        let mut second = Journal::recover(Arc::clone(&log), &mark, plan()).unwrap();
+        second.write(true, b"line\n", 1);
         assert_eq!(text(&log), ["half a line\n"]);
     }
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hub::{Hub, Logged};
 use super::journal::{Journal, Written};
+use super::shipper::Shipper;
 use crate::error::{Error, Result};
 use crate::ports::{OutputPipe, ProcessIo};
 use crate::time::Clock;
@@ -15,6 +16,8 @@ pub(crate) struct Pump {
     pub hub: Arc<Hub>,
     /// `None` when nothing is logged.
     pub journal: Option<Journal>,
+    /// Set when it is also sent elsewhere.
+    pub shipper: Option<Shipper>,
     pub clock: Arc<dyn Clock>,
     /// The daemon goes, the container stays.
     pub stop: CancellationToken,
@@ -59,6 +62,9 @@ impl Pump {
         if let Some(journal) = self.journal {
             journal.close();
         }
+        if let Some(shipper) = self.shipper {
+            shipper.finish().await;
+        }
     }
 
     /// Moves one chunk; the pipe comes back unless it has ended.
@@ -78,6 +84,11 @@ impl Pump {
         };
         let count = data.len();
         let data = self.log(stderr, Bytes::from(data)).await;
+        if let Some(shipper) = &mut self.shipper
+            && (count == 0 || !data.is_empty())
+        {
+            shipper.take(stderr, &data, self.clock.now()).await;
+        }
         if count == 0 {
             return None;
         }
@@ -100,13 +111,13 @@ impl Pump {
             self.hub.deliver(stderr, &data, None);
             return data;
         };
-        let time = timestamp(self.clock.now());
+        let time = self.clock.now();
         let chunk = data.clone();
         let written = tokio::task::spawn_blocking(move || {
             let written = if chunk.is_empty() {
-                journal.end(stderr, &time)
+                journal.end(stderr, time)
             } else {
-                journal.write(stderr, &chunk, &time)
+                journal.write(stderr, &chunk, time)
             };
             (journal, written)
         })
@@ -135,8 +146,4 @@ async fn peek(pipe: &mut Option<Box<dyn OutputPipe>>) -> Result<Vec<u8>> {
         Some(pipe) => pipe.peek().await,
         None => std::future::pending().await,
     }
-}
-
-fn timestamp(unix_nanos: i128) -> String {
-    jiff::Timestamp::from_nanosecond(unix_nanos).unwrap_or_default().to_string()
 }

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine_store::LogReader;
-use engine_store::container_logs::rotated;
+use engine_store::logs::LogReader;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
@@ -38,9 +37,13 @@ pub(crate) fn subscribe(
     let wants = [wanted.stdout, wanted.stderr];
     let runs_ended = hub.position().runs_ended;
     let source = match (from, hub.log()) {
-        (From::Start, Some(_)) => {
-            Source::Behind(CatchUp { generation: 0, offset: 0, skip: [0, 0], reader: None })
-        }
+        (From::Start, Some(log)) => Source::Behind(CatchUp {
+            // Without a list of the files the newest one has to do.
+            generation: log.oldest().unwrap_or_else(|_| log.newest()),
+            offset: 0,
+            skip: [0, 0],
+            reader: None,
+        }),
         _ => Source::Live(hub.join(wants)),
     };
     let subscription =
@@ -108,7 +111,7 @@ impl Subscription {
             return Ok(());
         };
         let seen = self.hub.position();
-        let entries = behind.read(&self.hub, seen.generation).await?;
+        let entries = behind.read(&self.hub).await?;
         if !entries.is_empty() {
             for (stderr, text) in entries {
                 self.take(&mut behind, stderr, text);
@@ -156,14 +159,14 @@ impl Subscription {
 
 impl CatchUp {
     /// Some entries; none when the file has no more for now.
-    async fn read(&mut self, hub: &Hub, newest: u64) -> Result<Vec<(bool, Vec<u8>)>> {
+    async fn read(&mut self, hub: &Hub) -> Result<Vec<(bool, Vec<u8>)>> {
         let Some(log) = hub.log() else { return Ok(Vec::new()) };
-        let number = u32::try_from(newest.saturating_sub(self.generation)).unwrap_or(u32::MAX);
-        let (path, offset, reader) = (rotated(log, number), self.offset, self.reader.take());
+        let (log, reader) = (Arc::clone(log), self.reader.take());
+        let (generation, offset) = (self.generation, self.offset);
         let (reader, entries) = blocking(move || {
             let Some(mut reader) = (match reader {
                 Some(reader) => Some(reader),
-                None => LogReader::open(&path, offset)?,
+                None => log.open(generation, offset)?,
             }) else {
                 return Ok((None, Vec::new()));
             };

@@ -8,9 +8,11 @@ mod network;
 mod pipes;
 mod programs;
 mod runtime;
+mod syslog;
 #[cfg(test)]
 mod tests;
 
 pub use network::FakeNetwork;
 pub use pipes::{FakePipe, FakeReader};
 pub use runtime::FakeRuntime;
+pub use syslog::FakeSyslog;

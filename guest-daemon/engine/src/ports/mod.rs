@@ -5,6 +5,7 @@ pub mod fakes;
 mod files;
 mod network;
 mod runtime;
+mod syslog;
 
 pub use files::{ContainerFiles, FilesMount, FilesSpec};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
@@ -13,3 +14,4 @@ pub use runtime::{
     Process, ProcessEntry, ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime,
     Seccomp, StdioKind, TerminalSize,
 };
+pub use syslog::{Syslog, SyslogAddress, SyslogConnection, SyslogTarget, SyslogTls};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::settings::Registries;
+use engine::settings::{ContainerDefaults, Registries};
 use engine::system::SystemInfo;
 use engine_api::system::{
     Commit, FirewallBackend, IndexConfig, Info, Plugins, RegistryConfig, Runtime, Swarm,
@@ -104,7 +104,7 @@ fn plugins() -> Plugins {
         volume: vec!["local".to_owned()],
         network: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
         authorization: None,
-        log: vec!["json-file".to_owned()],
+        log: ContainerDefaults::log_drivers().iter().map(|name| (*name).to_owned()).collect(),
     }
 }
 

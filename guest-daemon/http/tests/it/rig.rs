@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::ports::fakes::{FakeNetwork, FakeRuntime};
+use engine::ports::fakes::{FakeNetwork, FakeRuntime, FakeSyslog};
 use engine::settings::Settings;
 use engine::time::SystemClock;
 use engine::{Engine, EngineConfig, HostFacts};
@@ -56,6 +56,7 @@ impl Rig {
             run_root: directory.path().join("run"),
             runtime: Arc::clone(&runtime) as Arc<_>,
             network: FakeNetwork::new(),
+            syslog: FakeSyslog::new(),
             host: HostFacts {
                 name: "dev".to_owned(),
                 kernel_version: "6.12".to_owned(),

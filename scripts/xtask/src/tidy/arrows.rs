@@ -41,6 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine-http", &["engine", "engine-api"]),
     ("engine-runtime", &["engine", "guest-init", "guest-process"]),
     ("engine-network", &["engine"]),
+    ("engine-syslog", &["engine"]),
     (
         "daemon",
         &[
@@ -50,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "engine-network",
             "engine-runtime",
             "engine-store",
+            "engine-syslog",
             "guest-agent",
             "guest-init",
             "guest-process",
