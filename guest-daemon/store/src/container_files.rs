@@ -8,12 +8,17 @@ use std::path::Path;
 use crate::Store;
 use crate::database::{Change, Table};
 use crate::error::{Result, StoreError};
-use crate::trees;
+use crate::{room, trees};
+
+/// What a container needs at the least.
+const LEAST_ROOM: u64 = 64 * 1024;
 
 impl Store {
     /// Makes a container's folders.
     pub fn create_container_folder(&self, id: &str) -> Result<()> {
         let folder = self.layout().container(id);
+        room::check(self.layout().root(), LEAST_ROOM)
+            .map_err(StoreError::io("make a container"))?;
         for (name, mode) in [("upper", 0o755), ("work", 0o700), ("merged", 0o700)] {
             let path = folder.join(name);
             fs::DirBuilder::new()

@@ -60,8 +60,9 @@ impl Store {
         store.make_skeleton()?;
         if fresh {
             tracing::warn!("the metadata is new; layers and volumes from before are kept");
-        } else {
-            store.collect_garbage()?;
+        } else if let Err(error) = store.collect_garbage() {
+            // Room is lost, nothing else; the next opening tries again.
+            tracing::error!(%error, "leftovers stay");
         }
         Ok(store)
     }
@@ -121,7 +122,7 @@ impl Store {
     /// Canonical names and what they stand for.
     pub fn references(&self) -> Result<Vec<(String, ReferenceRecord)>> {
         let (good, damaged) = self.metadata().all(Table::References)?;
-        self.set_aside(damaged)?;
+        self.set_aside(damaged);
         Ok(good)
     }
 
@@ -136,18 +137,22 @@ impl Store {
 
     fn readable<R: DeserializeOwned>(&self, table: Table) -> Result<Vec<R>> {
         let (good, damaged) = self.metadata().all(table)?;
-        self.set_aside(damaged)?;
+        self.set_aside(damaged);
         Ok(good.into_iter().map(|(_, record)| record).collect())
     }
 
-    fn set_aside(&self, damaged: Vec<Damaged>) -> Result<()> {
+    fn set_aside(&self, damaged: Vec<Damaged>) {
         for record in damaged {
             let name = format!("{}-{}", record.table.name(), record.key.replace(['/', ':'], "_"));
             tracing::error!(record = name, "a record cannot be read and is set aside");
-            atomic::write(&self.layout().quarantine().join(name), &record.bytes, 0o600)?;
-            self.metadata().apply(&[Change::remove(record.table, &record.key)])?;
+            let kept = atomic::write(&self.layout().quarantine().join(name), &record.bytes, 0o600);
+            let removed = kept
+                .and_then(|()| self.metadata().apply(&[Change::remove(record.table, &record.key)]));
+            if let Err(error) = removed {
+                // It is passed over now, and found again at the next start.
+                tracing::error!(%error, "a record that cannot be read stays");
+            }
         }
-        Ok(())
     }
 
     /// What a crash left: layers that nothing stands on, and layers, blobs and container folders
@@ -188,13 +193,9 @@ impl Store {
 
 fn open_metadata(layout: &Layout) -> Result<(Metadata, bool)> {
     let path = layout.database();
-    match Metadata::open(&path) {
+    match readable(&path) {
         Ok(metadata) => Ok((metadata, false)),
-        Err(StoreError::Database { source, doing })
-            if matches!(*source, redb::Error::DatabaseAlreadyOpen) =>
-        {
-            Err(StoreError::Database { source, doing })
-        }
+        Err(error) if !is_damage(&error) => Err(error),
         Err(error) => {
             tracing::error!(%error, "the metadata cannot be read and is set aside");
             let mut place = layout.quarantine().join("metadata.redb");
@@ -207,6 +208,25 @@ fn open_metadata(layout: &Layout) -> Result<(Metadata, bool)> {
                 .map_err(StoreError::io(format!("set {} aside", path.display())))?;
             Ok((Metadata::open(&path)?, true))
         }
+    }
+}
+
+/// redb may panic on pages that make no sense.
+fn readable(path: &Path) -> Result<Metadata> {
+    let opened = std::panic::catch_unwind(|| {
+        let metadata = Metadata::open(path)?;
+        metadata.check().map(|()| metadata)
+    });
+    opened.unwrap_or_else(|_| Err(StoreError::Invalid("the metadata makes no sense".into())))
+}
+
+/// Whether the file is at fault, and not a full disk or another process that has it open.
+fn is_damage(error: &StoreError) -> bool {
+    let StoreError::Database { source, .. } = error else { return true };
+    match &**source {
+        redb::Error::DatabaseAlreadyOpen => false,
+        redb::Error::Io(error) => error.raw_os_error().is_none(),
+        _ => true,
     }
 }
 
