@@ -38,6 +38,15 @@ pub fn busybox_root() -> Result<Vec<u8>> {
     archive.into_inner().context("closing the archive")
 }
 
+/// A layer with these files.
+pub fn layer(files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        add(&mut archive, name, tar::EntryType::Regular, 0o644, content, "")?;
+    }
+    archive.into_inner().context("closing the archive")
+}
+
 /// What `docker save` writes: one image with these layers.
 pub fn docker_archive(
     name: &str,

@@ -1,9 +1,11 @@
 //! A harness that boots real machines with the built `machine` command and drives them with real
 //! docker commands. One machine serves many tests, because a boot costs a second and a test none.
 
+pub mod api;
 pub mod archive;
 pub mod command;
 pub mod host;
+pub mod leaks;
 pub mod machine;
 pub mod suite;
 pub mod wait;

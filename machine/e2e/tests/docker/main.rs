@@ -9,6 +9,7 @@ mod health;
 mod images;
 mod isolation;
 mod life;
+mod logs;
 mod network;
 mod observe;
 mod old_client;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         suite.add("run", run::CHECKS);
         suite.add("isolation", isolation::CHECKS);
         suite.add("life", life::CHECKS);
+        suite.add("logs", logs::CHECKS);
         suite.add("exec", exec::CHECKS);
         suite.add("terminal", terminal::CHECKS);
         suite.add("volumes", volumes::CHECKS);

@@ -1,8 +1,11 @@
 //! Kills, power cuts and mistakes. One check at a time, because they stop the machine.
 
+mod full_disk;
 mod kills;
+mod many_runs;
 mod mistakes;
 mod names;
+mod power_cut;
 mod survival;
 
 use std::process::ExitCode;
@@ -13,6 +16,9 @@ fn main() -> ExitCode {
     machine_e2e::main(1, || {
         let mut suite = Suite::new(Machine::create("survivor", &[])?);
         suite.add("survival", survival::CHECKS);
+        suite.add("full_disk", full_disk::CHECKS);
+        suite.add("many_runs", many_runs::CHECKS);
+        suite.add("power_cut", power_cut::CHECKS);
         suite.add("mistakes", mistakes::CHECKS);
         suite.add("kills", kills::CHECKS);
         suite.add("names", names::CHECKS);

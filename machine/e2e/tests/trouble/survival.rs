@@ -7,6 +7,7 @@ use machine_e2e::{Check, Machine, Run, archive, eventually};
 
 pub(crate) const CHECKS: &[Check<Machine>] = &[
     ("containers_outlive_the_daemon", daemon_killed),
+    ("logs_input_and_restarts_go_on_under_the_next_daemon", all_goes_on),
     ("a_machine_keeps_its_port_images_and_containers", whole_life),
     ("a_taken_port_is_named_at_start", port_taken),
     ("a_machine_outlives_its_supervisor", supervisor_killed),
@@ -20,6 +21,17 @@ fn daemon(on: &Machine) -> Result<String> {
         .find(|line| line.split_whitespace().nth(1) == Some("1") && line.contains("daemon"))
         .with_context(|| listed.clone())?;
     Ok(line.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+fn kill_the_daemon(on: &Machine) -> Result<()> {
+    for _ in 0..3 {
+        let before = daemon(on)?;
+        // The connection dies with the daemon, so the command's own status says nothing.
+        drop(on.ssh(["kill", "-9", &before]).run()?);
+        eventually("another daemon serves", || Ok(daemon(on)? != before))?;
+    }
+    eventually("the engine answers", || Ok(on.docker(["ps"]).run()?.code == 0))?;
+    Ok(())
 }
 
 fn daemon_killed(on: &Machine) -> Result<()> {
@@ -36,13 +48,7 @@ fn daemon_killed(on: &Machine) -> Result<()> {
         [&["run", "-d", "--name", "checked"], &check[..], &["busybox", "/bin/sleep", "1000"]];
     on.docker(words.concat()).run()?.ok()?;
     let pid = on.docker(["inspect", "-f", "{{.State.Pid}}", "counts"]).run()?.text()?;
-    for _ in 0..3 {
-        let before = daemon(on)?;
-        // The connection dies with the daemon, so the command's own status says nothing.
-        drop(on.ssh(["kill", "-9", &before]).run()?);
-        eventually("another daemon serves", || Ok(daemon(on)? != before))?;
-    }
-    eventually("the engine answers", || Ok(on.docker(["ps"]).run()?.code == 0))?;
+    kill_the_daemon(on)?;
     let after =
         on.docker(["inspect", "-f", "{{.State.Running}} {{.State.Pid}}", "counts"]).run()?;
     ensure!(after.text()? == format!("true {pid}"), "{after}");
@@ -59,6 +65,33 @@ fn daemon_killed(on: &Machine) -> Result<()> {
     let health = ["inspect", "-f", "{{.State.Health.Status}}", "checked"];
     eventually("it is checked again", || Ok(on.docker(health).run()?.text()? == "healthy"))?;
     on.docker(["rm", "-f", "counts", "ends", "checked"]).run()?.ok()
+}
+
+fn all_goes_on(on: &Machine) -> Result<()> {
+    let root = archive::busybox_root()?;
+    on.docker(["import", "-", "busybox"]).run_with(&root)?.ok()?;
+    let run = |flags: &[&str], script: &str| {
+        let words = [&["run", "-d"], flags, &["busybox", "/bin/sh", "-c", script]].concat();
+        on.docker(words).run()?.ok()
+    };
+    run(&["-i", "--name", "listens"], "read x; echo $x; exit 6")?;
+    run(&["--name", "again", "--restart", "always"], "echo began; sleep 1")?;
+    let rotating = ["--log-driver", "local", "--log-opt", "max-size=10k", "--log-opt"];
+    let count = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done; echo done";
+    run(&[&rotating[..], &["max-file=99", "--name", "rotates"]].concat(), count)?;
+    kill_the_daemon(on)?;
+    let logs = || -> Result<String> { Ok(on.docker(["logs", "rotates"]).run()?.stdout) };
+    eventually("it has counted", || Ok(logs()?.ends_with("done\n")))?;
+    let logs = logs()?;
+    let numbers: Vec<String> = (1..=3000).map(|n| format!("line {n}")).collect();
+    ensure!(logs.lines().eq(numbers.iter().map(String::as_str).chain(["done"])), "lines differ");
+    let echoed = on.docker(["attach", "listens"]).run_with(b"still here\n")?;
+    ensure!(echoed.code == 6 && echoed.stdout == "still here\n", "{echoed}");
+    let began =
+        || -> Result<usize> { Ok(on.docker(["logs", "again"]).run()?.stdout.lines().count()) };
+    let times = began()?;
+    eventually("it is restarted as before", || Ok(began()? > times))?;
+    on.docker(["rm", "-f", "rotates", "listens", "again"]).run()?.ok()
 }
 
 /// Stop, start, restart, kill: the port, the images and the containers stay.

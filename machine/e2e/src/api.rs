@@ -1,0 +1,137 @@
+//! The Docker Engine API over one connection, without a docker command in between.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+/// Where an engine listens.
+#[derive(Clone, Debug)]
+pub enum Place {
+    Unix(PathBuf),
+    /// On the loopback address.
+    Port(u16),
+}
+
+trait Stream: Read + Write + Send {}
+impl<S: Read + Write + Send> Stream for S {}
+
+/// A connection that is kept.
+pub struct Api(BufReader<Box<dyn Stream>>);
+
+/// No answer takes longer.
+const LIMIT: Duration = Duration::from_secs(120);
+
+impl Api {
+    pub fn connect(place: &Place) -> Result<Self> {
+        let stream: Box<dyn Stream> = match place {
+            Place::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(LIMIT))?;
+                Box::new(stream)
+            }
+            Place::Port(port) => {
+                let stream = TcpStream::connect(("127.0.0.1", *port))?;
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(LIMIT))?;
+                Box::new(stream)
+            }
+        };
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Sends a request and reads the whole answer; fails unless the status is a good one.
+    pub fn call(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let request = format!(
+            "{method} /v1.47{path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.0.get_mut().write_all(request.as_bytes())?;
+        let (status, body) = self.answer().with_context(|| format!("{method} {path}"))?;
+        let text = String::from_utf8_lossy(&body);
+        ensure!(status < 400, "{method} {path}: {status} {text}");
+        Ok(serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(text)))
+    }
+
+    fn answer(&mut self) -> Result<(u16, Vec<u8>)> {
+        let status = self.line()?;
+        let status = status.split(' ').nth(1).context("no status")?.parse()?;
+        let (mut length, mut chunked) = (None, false);
+        loop {
+            let line = self.line()?.to_ascii_lowercase();
+            let Some((name, value)) = line.split_once(':') else { break };
+            match name {
+                "content-length" => length = Some(value.trim().parse()?),
+                "transfer-encoding" => chunked = value.contains("chunked"),
+                _ => {}
+            }
+        }
+        let mut body = Vec::new();
+        if chunked {
+            loop {
+                let size = usize::from_str_radix(&self.line()?, 16)?;
+                self.exactly(size, &mut body)?;
+                self.line()?;
+                if size == 0 {
+                    break;
+                }
+            }
+        } else if let Some(length) = length {
+            self.exactly(length, &mut body)?;
+        } else if status != 204 && status != 304 {
+            // A stream of raw bytes: the connection ends with it.
+            self.0.read_to_end(&mut body)?;
+        }
+        Ok((status, body))
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        if self.0.read_line(&mut line)? == 0 {
+            bail!("the connection was closed");
+        }
+        Ok(line.trim_end().to_owned())
+    }
+
+    fn exactly(&mut self, size: usize, into: &mut Vec<u8>) -> Result<()> {
+        let start = into.len();
+        into.resize(start + size, 0);
+        Ok(self.0.read_exact(&mut into[start..])?)
+    }
+
+    /// Creates, starts and awaits a container of busybox that runs `true`, and removes it.
+    pub fn whole_life(&mut self) -> Result<()> {
+        let wanted = json!({ "Image": "busybox", "Cmd": ["true"] });
+        let made = self.call("POST", "/containers/create", &wanted)?;
+        let id = made["Id"].as_str().context("no id")?.to_owned();
+        self.call("POST", &format!("/containers/{id}/start"), &Value::Null)?;
+        let ended = self.call("POST", &format!("/containers/{id}/wait"), &Value::Null)?;
+        ensure!(ended["StatusCode"] == 0, "{ended}");
+        self.call("DELETE", &format!("/containers/{id}"), &Value::Null).map(drop)
+    }
+}
+
+/// Runs `true` in a container and reads its output to the end.
+pub fn exec(place: &Place, container: &str) -> Result<()> {
+    let wanted = json!({ "Cmd": ["true"], "AttachStdout": true, "AttachStderr": true });
+    let made =
+        Api::connect(place)?.call("POST", &format!("/containers/{container}/exec"), &wanted)?;
+    let id = made["Id"].as_str().context("no id")?;
+    let mut stream = Api::connect(place)?;
+    stream.call("POST", &format!("/exec/{id}/start"), &json!({ "Detach": false }))?;
+    let ended = Api::connect(place)?.call("GET", &format!("/exec/{id}/json"), &Value::Null)?;
+    ensure!(ended["ExitCode"] == 0, "{ended}");
+    Ok(())
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Api")
+    }
+}
