@@ -2,9 +2,13 @@
 
 #![expect(clippy::print_stdout, reason = "the table is this program's result")]
 
+mod compare;
+mod reference;
+mod soak;
+
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use machine_e2e::{Host, Machine, Run, archive};
 use serde_json::{Value, json};
 
@@ -12,16 +16,43 @@ use serde_json::{Value, json};
 const MACHINES: usize = 5;
 const CONTAINERS: usize = 50;
 
+/// Without a word everything but the long run; `machine`, `compare` or `soak [RUNS]` for a part.
 fn main() -> Result<()> {
     let mut table = Table::default();
-    create_and_start(&mut table)?;
-    host_side(&mut table)?;
-    let machine = Machine::create("bench", &[])?;
-    containers(&machine, &mut table)?;
-    memory(&machine, &mut table)?;
-    image(&mut table)?;
+    let mut words = std::env::args().skip(1);
+    match words.next().as_deref() {
+        None => {
+            whole(&mut table)?;
+            compare::compare(&mut table)?;
+        }
+        Some("machine") => whole(&mut table)?,
+        Some("compare") => compare::compare(&mut table)?,
+        Some("soak") => {
+            let runs = words.next().map_or(Ok(soak::RUNS), |runs| runs.parse())?;
+            soak::soak(&mut table, runs)?;
+        }
+        Some(other) => bail!("{other} cannot be measured: machine, compare or soak [RUNS]"),
+    }
     println!("{table}");
     Ok(())
+}
+
+fn whole(table: &mut Table) -> Result<()> {
+    create_and_start(table)?;
+    host_side(table)?;
+    let machine = Machine::create("bench", &[])?;
+    containers(&machine, table)?;
+    memory(&machine, table)?;
+    image(table)
+}
+
+/// An image with busybox, as `docker load` takes it.
+fn busybox() -> Result<Vec<u8>> {
+    archive::docker_archive(
+        "busybox:latest",
+        json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]}),
+        &[archive::busybox_root()?],
+    )
 }
 
 /// Rows of name, value and how many measurements.
@@ -152,12 +183,7 @@ fn breakdown(table: &mut Table, of: &str, runs: &[Value]) {
 }
 
 fn containers(machine: &Machine, table: &mut Table) -> Result<()> {
-    let image = archive::docker_archive(
-        "busybox:latest",
-        json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]}),
-        &[archive::busybox_root()?],
-    )?;
-    machine.docker(["load"]).run_with(&image)?.ok()?;
+    machine.docker(["load"]).run_with(&busybox()?)?.ok()?;
     table.times("docker version", repeat(machine, &["version"], 10)?);
     table.times(
         "docker run --rm busybox true",
