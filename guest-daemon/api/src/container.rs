@@ -30,6 +30,12 @@ pub struct CreateResponse {
     pub warnings: Vec<String>,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct UpdateResponse {
+    pub warnings: Option<Vec<String>>,
+}
+
 /// One container of the list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

@@ -14,6 +14,7 @@ pub mod host_config;
 pub mod image;
 pub mod network;
 pub mod progress;
+pub mod stats;
 pub mod string_list;
 pub mod system;
 pub mod volume;

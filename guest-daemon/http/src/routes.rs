@@ -54,6 +54,7 @@ static ROUTES: &[Route] = routes! {
     POST   "/containers/prune"           => containers::prune::prune;
     GET    "/containers/{name}/json"     => containers::inspect::inspect, looks;
     GET    "/containers/{name}/top"      => containers::top::top, looks;
+    GET    "/containers/{name}/stats"    => containers::stats::stats, looks;
     GET    "/containers/{name}/logs"     => containers::logs::logs, looks;
     GET    "/containers/{name}/changes"  => containers::changes::changes, looks;
     GET    "/containers/{name}/export"   => containers::export::export, looks;
@@ -65,6 +66,9 @@ static ROUTES: &[Route] = routes! {
     POST   "/containers/{name}/restart"  => containers::restart::restart;
     POST   "/containers/{name}/kill"     => containers::kill::kill;
     POST   "/containers/{name}/rename"   => containers::rename::rename;
+    POST   "/containers/{name}/update"   => containers::update::update;
+    POST   "/containers/{name}/pause"    => containers::pause::pause;
+    POST   "/containers/{name}/unpause"  => containers::unpause::unpause;
     POST   "/containers/{name}/attach"   => containers::attach::attach;
     GET    "/containers/{name}/attach/ws" => containers::attach_ws::attach;
     POST   "/containers/{name}/wait"     => containers::wait::wait, looks;
@@ -107,13 +111,9 @@ static UNBUILT: &[(Method, &str, &str)] = &[
     (Method::POST, "/build", "building images"),
     (Method::POST, "/build/prune", "pruning the build cache"),
     (Method::POST, "/build/cancel", "cancelling builds"),
-    (Method::GET, "/containers/{name}/stats", "measuring containers"),
     (Method::GET, "/containers/{name}/checkpoints", "checkpointing containers"),
     (Method::POST, "/containers/{name}/checkpoints", "checkpointing containers"),
     (Method::DELETE, "/containers/{name..}", "checkpointing containers"),
-    (Method::POST, "/containers/{name}/update", "updating containers"),
-    (Method::POST, "/containers/{name}/pause", "pausing containers"),
-    (Method::POST, "/containers/{name}/unpause", "resuming containers"),
     (Method::GET, "/images/search", "searching for images"),
     (Method::POST, "/images/prune", "pruning images"),
     (Method::POST, "/images/{name..}/push", "pushing images"),

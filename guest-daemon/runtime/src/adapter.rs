@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use engine::error::{Error, Kind, Result};
 use engine::ports::{
-    ContainerFiles, ContainerSpec, ExecSpec, ExitStatus, FilesSpec, Process, ProcessEntry,
-    ProcessId, Recovered, Runtime,
+    Cgroup, ContainerFiles, ContainerSpec, ExecSpec, ExitStatus, FilesSpec, Process, ProcessEntry,
+    ProcessId, Recovered, Runtime, Usage,
 };
 use guest_init::client::InitClient;
 
 use crate::prepare::Kept;
 use crate::records::{self, Record, container_prefix, exec_prefix};
 use crate::starter::Starter;
-use crate::{cgroup, overlay, process_table, signals, start};
+use crate::{cgroup, memory_kills, overlay, process_table, signals, start, usage};
 
 /// Containers made by the starter; init is the parent of their processes and keeps their pipes.
 #[derive(Clone, Debug)]
@@ -67,6 +67,11 @@ impl NamespaceRuntime {
 
     fn record(&self, container: &str) -> Result<Record> {
         self.records().get(container).cloned().ok_or_else(|| no_container(container))
+    }
+
+    /// The control group of a container that is known.
+    fn group(&self, container: &str) -> Result<PathBuf> {
+        self.record(container).map(|record| cgroup::directory(&record.id))
     }
 
     /// Enters a container that is about to be made.
@@ -155,10 +160,44 @@ impl Runtime for NamespaceRuntime {
         })
     }
 
+    async fn pause(&self, container: &str) -> Result<()> {
+        let group = self.group(container)?;
+        let stop = move || cgroup::freeze(&group);
+        blocking(move || stop().map_err(|error| Error::internal("cannot stop it", error))).await
+    }
+
+    async fn resume(&self, container: &str) -> Result<()> {
+        let group = self.group(container)?;
+        cgroup::thaw(&group).map_err(|error| Error::internal("cannot let it run on", error))
+    }
+
+    async fn update(&self, container: &str, limits: &Cgroup) -> Result<()> {
+        let group = self.group(container)?;
+        let limits = limits.clone();
+        let update = move || cgroup::update(&group, &limits);
+        // Less memory than there is in use takes the kernel a while.
+        blocking(move || update().map_err(|error| Error::internal("cannot limit it", error))).await
+    }
+
+    async fn usage(&self, container: &str) -> Result<Usage> {
+        let group = self.group(container)?;
+        let first = self.record(container)?.process.ok_or_else(|| not_running(container))?;
+        usage::of(&group, first.id()).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => not_running(container),
+            _ => Error::internal("cannot measure the container", error),
+        })
+    }
+
+    async fn memory_kills(&self, container: &str, known: u64) -> Result<u64> {
+        let group = self.group(container)?;
+        memory_kills::more_than(known, &group)
+            .await
+            .map_err(|error| Error::internal("cannot watch the container's memory", error))
+    }
+
     async fn kill_all(&self, container: &str) -> Result<()> {
-        self.record(container)?;
-        cgroup::kill(&cgroup::directory(container))
-            .map_err(|error| Error::internal("cannot kill the container", error))
+        let group = self.group(container)?;
+        cgroup::kill(&group).map_err(|error| Error::internal("cannot kill the container", error))
     }
 
     async fn delete(&self, container: &str) -> Result<()> {
@@ -194,8 +233,8 @@ impl Runtime for NamespaceRuntime {
     }
 
     async fn processes(&self, container: &str) -> Result<Vec<i32>> {
-        self.record(container)?;
-        cgroup::processes(&cgroup::directory(container)).map_err(|error| match error.kind() {
+        let group = self.group(container)?;
+        cgroup::processes(&group).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => not_running(container),
             _ => Error::internal("cannot list the container's processes", error),
         })

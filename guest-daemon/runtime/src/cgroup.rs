@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 const ROOT: &str = "/sys/fs/cgroup";
 const PARENT: &str = "/sys/fs/cgroup/docker";
 const CONTROLLERS: [&str; 6] = ["cpu", "memory", "pids", "io", "cpuset", "hugetlb"];
-const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The directory of a container's group.
 pub(crate) fn directory(container: &str) -> PathBuf {
@@ -51,10 +51,12 @@ pub(crate) fn create(directory: &Path, limits: &Cgroup) -> io::Result<()> {
         }
         other => other?,
     }
-    for (file, value) in settings(limits) {
-        write(directory, file, &value)?;
-    }
-    Ok(())
+    update(directory, limits)
+}
+
+/// Gives a group other limits; what these do not name stays.
+pub(crate) fn update(directory: &Path, limits: &Cgroup) -> io::Result<()> {
+    settings(limits).into_iter().try_for_each(|(file, value)| write(directory, file, &value))
 }
 
 fn write(directory: &Path, file: &str, value: &str) -> io::Result<()> {
@@ -79,7 +81,7 @@ fn settings(limits: &Cgroup) -> Vec<(&'static str, String)> {
     if limits.cpu_shares > 0 {
         settings.push(("cpu.weight", cpu_weight(limits.cpu_shares).to_string()));
     }
-    if limits.cpu_quota > 0 || limits.cpu_period > 0 {
+    if limits.cpu_quota != 0 || limits.cpu_period > 0 {
         let quota = if limits.cpu_quota > 0 { limits.cpu_quota.to_string() } else { "max".into() };
         let period = if limits.cpu_period > 0 { limits.cpu_period } else { 100_000 };
         settings.push(("cpu.max", format!("{quota} {period}")));
@@ -133,26 +135,42 @@ pub(crate) fn remove(directory: &Path) -> io::Result<()> {
         return Ok(());
     }
     kill(directory)?;
-    wait_until_empty(directory)?;
+    wait_for(directory, "populated", 0, "processes of the container do not end")?;
     remove_tree(directory)
 }
 
-fn wait_until_empty(directory: &Path) -> io::Result<()> {
-    let deadline = Instant::now() + KILL_TIMEOUT;
+/// Stops all processes of a group, or none.
+pub(crate) fn freeze(directory: &Path) -> io::Result<()> {
+    write(directory, "cgroup.freeze", "1")?;
+    let frozen = wait_for(directory, "frozen", 1, "processes of the container do not stop");
+    if frozen.is_err() {
+        thaw(directory)?;
+    }
+    frozen
+}
+
+pub(crate) fn thaw(directory: &Path) -> io::Result<()> {
+    write(directory, "cgroup.freeze", "0")
+}
+
+pub(crate) fn is_frozen(directory: &Path) -> bool {
+    fs::read_to_string(directory.join("cgroup.freeze")).is_ok_and(|text| text.trim() == "1")
+}
+
+/// Waits until the group's state has a value.
+fn wait_for(directory: &Path, name: &str, value: u64, hanging: &str) -> io::Result<()> {
+    let deadline = Instant::now() + TIMEOUT;
     let events = fs::File::open(directory.join("cgroup.events"))?;
     loop {
         // Reading also arms the next notification.
         let mut buffer = [0; 256];
         let length = rustix::io::pread(&events, &mut buffer, 0)?;
-        if !is_populated(&String::from_utf8_lossy(&buffer[..length])) {
+        if counter(&String::from_utf8_lossy(&buffer[..length]), name) == Some(value) {
             return Ok(());
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "processes of the container do not end",
-            ));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, hanging));
         }
         let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
         match poll(&mut [PollFd::from_borrowed_fd(events.as_fd(), PollFlags::PRI)], Some(&timeout))
@@ -161,10 +179,6 @@ fn wait_until_empty(directory: &Path) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-fn is_populated(events: &str) -> bool {
-    counter(events, "populated").is_some_and(|value| value != 0)
 }
 
 /// Removes a group and the ones in it; files of the kernel's go by themselves.
@@ -222,10 +236,16 @@ fn group_of(groups: &str) -> Option<PathBuf> {
 /// Whether the kernel killed a process of the group for want of memory.
 pub(crate) fn oom_killed(directory: &Path) -> bool {
     fs::read_to_string(directory.join("memory.events"))
-        .is_ok_and(|events| counter(&events, "oom_kill").is_some_and(|count| count > 0))
+        .is_ok_and(|events| memory_kills(&events) > 0)
 }
 
-fn counter(events: &str, name: &str) -> Option<u64> {
+/// How many processes the kernel killed for want of memory, by memory.events.
+pub(crate) fn memory_kills(events: &str) -> u64 {
+    counter(events, "oom_kill").unwrap_or(0)
+}
+
+/// A number in a file of the kernel's with a name and a number a line.
+pub(crate) fn counter(events: &str, name: &str) -> Option<u64> {
     events.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
@@ -266,6 +286,8 @@ mod tests {
                 ("io.weight", "4950".to_owned()),
             ]
         );
+        let unlimited = Cgroup { cpu_quota: -1, ..Cgroup::default() };
+        assert_eq!(settings(&unlimited), [("cpu.max", "max 100000".to_owned())]);
         let period_only = Cgroup { cpu_period: 50_000, ..Cgroup::default() };
         assert_eq!(settings(&period_only), [("cpu.max", "max 50000".to_owned())]);
     }
@@ -283,8 +305,7 @@ mod tests {
         assert_eq!(counter(events, "oom_kill"), Some(2));
         assert_eq!(counter(events, "oom"), Some(3));
         assert_eq!(counter(events, "max"), None);
-        assert!(is_populated("populated 1\nfrozen 0\n"));
-        assert!(!is_populated("populated 0\nfrozen 0\n"));
+        assert_eq!(counter("populated 1\nfrozen 0\n", "frozen"), Some(0));
     }
 
     #[test]

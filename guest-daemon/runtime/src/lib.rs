@@ -19,6 +19,7 @@ mod exec;
 mod executable;
 mod failure;
 mod identity;
+mod memory_kills;
 mod mount_options;
 mod nodes;
 mod overlay;
@@ -38,6 +39,7 @@ mod stdio;
 mod streams;
 mod sysctls;
 mod terminal;
+mod usage;
 mod view;
 
 pub use adapter::NamespaceRuntime;

@@ -210,7 +210,7 @@ async fn write_all(to: &AsyncFd<OwnedFd>, mut data: &[u8]) -> Result<()> {
 }
 
 #[expect(unsafe_code, reason = "the safe function is deprecated")]
-fn register(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn register(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     fcntl_setfl(&descriptor, fcntl_getfl(&descriptor)? | OFlags::NONBLOCK)?;
     // SAFETY: the descriptor is owned by the value itself and stays open as long as it lives.
     Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)

@@ -120,7 +120,7 @@ impl Containers {
             return Err(error);
         }
         let hub = hub(&self.core, &record);
-        let (handle, starter) = spawn(&self.core, record, Arc::clone(&hub), Phase::Created);
+        let (handle, starter) = spawn(&self.core, record, Arc::clone(&hub), Phase::Created, false);
         let attributes = attributes_of(&handle.look().container);
         self.core.registry.insert(handle.clone());
         self.core.events.publish("container", "create", &handle.id, attributes);

@@ -25,9 +25,11 @@ mod signals;
 mod snapshot;
 mod spec;
 mod state;
+mod stats;
 mod task;
 mod top;
 mod types;
+mod update;
 mod validate;
 mod wait;
 
@@ -49,6 +51,7 @@ pub use security::default_capabilities;
 pub(crate) use security::{capabilities, options as security_options};
 pub(crate) use signals::parse as parse_signal;
 pub(crate) use spec::environment;
+pub use stats::Stats;
 use task::StopReason;
 pub(crate) use task::{Command, attributes_of};
 pub use types::{
@@ -153,6 +156,15 @@ impl Containers {
             let text = "tried to kill container, but did not receive an exit event";
             Error::new(Kind::Internal, text)
         })
+    }
+
+    /// Stops its processes where they are.
+    pub async fn pause(&self, reference: &str) -> Result<()> {
+        ask(&self.core.registry.find(reference)?, Command::Pause).await
+    }
+
+    pub async fn unpause(&self, reference: &str) -> Result<()> {
+        ask(&self.core.registry.find(reference)?, Command::Unpause).await
     }
 
     pub async fn remove(&self, reference: &str, force: bool, volumes: bool) -> Result<()> {

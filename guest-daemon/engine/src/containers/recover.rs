@@ -42,7 +42,7 @@ impl Containers {
                     let id = record.id.clone();
                     let left = found.execs.into_iter();
                     execs.extend(left.map(|(exec, process)| (id.clone(), exec, process)));
-                    if let Err(error) = go_on(&core, record, found.process).await {
+                    if let Err(error) = go_on(&core, record, found.process, found.paused).await {
                         not_taken_over(&id, &error);
                     }
                 }
@@ -89,7 +89,12 @@ async fn restore_network(core: &Core, running: &[ContainerRecord]) {
     }
 }
 
-async fn go_on(core: &Core, mut record: ContainerRecord, process: Process) -> Result<()> {
+async fn go_on(
+    core: &Core,
+    mut record: ContainerRecord,
+    process: Process,
+    paused: bool,
+) -> Result<()> {
     record.state.status = StoredStatus::Running;
     record.state.pid = process.id.pid;
     record.state.process_start = process.id.start_time;
@@ -99,7 +104,7 @@ async fn go_on(core: &Core, mut record: ContainerRecord, process: Process) -> Re
         tracing::error!(container = record.id, reason = %error, "a container has lost its name");
     }
     let pump = launch::pump_again(core, &record, Arc::clone(&hub), process).await?;
-    let (handle, starter) = spawn(core, record, hub, Phase::Running);
+    let (handle, starter) = spawn(core, record, hub, Phase::Running, paused);
     core.registry.insert(handle);
     starter.watch(id, pump).run();
     Ok(())
@@ -154,7 +159,7 @@ async fn ended(
     if let Err(error) = core.registry.reserve(&record.name, &record.id) {
         tracing::error!(container = record.id, reason = %error, "a container has lost its name");
     }
-    let (handle, starter) = spawn(core, record, hub, phase);
+    let (handle, starter) = spawn(core, record, hub, phase, false);
     core.registry.insert(handle.clone());
     starter.run();
     Ok(start.then_some(handle))

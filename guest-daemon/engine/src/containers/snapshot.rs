@@ -20,6 +20,7 @@ pub(super) fn take(
     core: &Core,
     record: &ContainerRecord,
     phase: Phase,
+    paused: bool,
     exits: u64,
     exec_ids: Vec<String>,
 ) -> Snapshot {
@@ -47,7 +48,7 @@ pub(super) fn take(
         created: i128::from(record.created),
         path: record.path.clone(),
         args: record.args.clone(),
-        state: shown_state(state, phase),
+        state: shown_state(state, phase, paused),
         image_id: record.image.clone(),
         config: record.config.clone(),
         host: record.host.clone(),
@@ -87,9 +88,10 @@ pub(super) fn take(
     }
 }
 
-fn shown_state(state: &StateRecord, phase: Phase) -> State {
+fn shown_state(state: &StateRecord, phase: Phase, paused: bool) -> State {
     let status = match (state.status, phase) {
         (StoredStatus::Removing, _) => Status::Removing,
+        (_, Phase::Running | Phase::Stopping) if paused => Status::Paused,
         (_, Phase::Running | Phase::Stopping) => Status::Running,
         (_, Phase::Restarting) => Status::Restarting,
         // Until it runs it looks as it did before.
@@ -98,7 +100,7 @@ fn shown_state(state: &StateRecord, phase: Phase) -> State {
     };
     State {
         status,
-        pid: if status == Status::Running { state.pid } else { 0 },
+        pid: if matches!(status, Status::Running | Status::Paused) { state.pid } else { 0 },
         exit_code: state.exit_code,
         oom_killed: state.oom_killed,
         error: state.error.clone(),

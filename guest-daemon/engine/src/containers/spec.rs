@@ -167,7 +167,7 @@ fn user_mount(mount: &MountRecord, layout: &Layout) -> Mount {
     Mount { source, destination: mount.destination.clone(), kind: kind.to_owned(), options }
 }
 
-fn cgroup(host: &HostConfig) -> Cgroup {
+pub(super) fn cgroup(host: &HostConfig) -> Cgroup {
     let (cpu_quota, cpu_period) = match host.nano_cpus {
         0 => (host.cpu_quota, host.cpu_period),
         nanos => (nanos / (1_000_000_000 / CPU_PERIOD), CPU_PERIOD),
@@ -185,7 +185,8 @@ fn cgroup(host: &HostConfig) -> Cgroup {
         cpu_period,
         cpuset_cpus: host.cpuset_cpus.clone(),
         cpuset_mems: host.cpuset_mems.clone(),
-        pids_limit: host.pids_limit.filter(|limit| *limit > 0).unwrap_or(0),
+        // Nothing said is no limit, and nothing or less takes one away.
+        pids_limit: host.pids_limit.map_or(0, |limit| if limit > 0 { limit } else { -1 }),
         blkio_weight: host.blkio_weight,
     }
 }

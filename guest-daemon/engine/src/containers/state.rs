@@ -34,8 +34,14 @@ pub(crate) enum Request {
     Start,
     Stop,
     Kill,
-    Remove { force: bool },
+    Remove {
+        force: bool,
+    },
     Rename,
+    /// Pause or go on.
+    Pause,
+    /// Other limits.
+    Update,
 }
 
 /// What is to be done about it.
@@ -57,6 +63,8 @@ pub(crate) enum Decision {
     RefuseNotRunning,
     /// It must not run for this.
     RefuseRunning,
+    /// It must not be waiting to be restarted for this.
+    RefuseRestarting,
 }
 
 pub(crate) fn decide(phase: Phase, request: Request) -> Decision {
@@ -78,9 +86,13 @@ pub(crate) fn decide(phase: Phase, request: Request) -> Decision {
         (Request::Remove { force: false }, P::Running | P::Stopping | P::Restarting) => {
             D::RefuseRunning
         }
-        (Request::Rename, P::Created | P::Running | P::Stopping | P::Restarting | P::Exited) => {
-            D::Act
-        }
+        (
+            Request::Rename | Request::Update,
+            P::Created | P::Running | P::Stopping | P::Restarting | P::Exited,
+        ) => D::Act,
+        (Request::Pause, P::Created | P::Exited) => D::RefuseNotRunning,
+        (Request::Pause, P::Running | P::Stopping) => D::Act,
+        (Request::Pause, P::Restarting) => D::RefuseRestarting,
     }
 }
 
@@ -126,6 +138,8 @@ mod tests {
             Request::Kill,
             Request::Remove { force: true },
             Request::Rename,
+            Request::Pause,
+            Request::Update,
         ] {
             for phase in ALL {
                 let deferred = decide(phase, request) == Decision::Defer;

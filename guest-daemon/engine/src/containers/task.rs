@@ -2,8 +2,11 @@
 
 mod ending;
 mod health;
+mod memory;
+mod pausing;
 mod removal;
 mod showing;
+mod updating;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ pub(crate) use showing::attributes_of;
 use super::registry::{Handle, Snapshot};
 use super::snapshot;
 use super::state::{Decision, Phase, Request, decide};
+use crate::config::HostConfig;
 use crate::error::{Error, Outcome, Result};
 use crate::logs::Hub;
 use crate::ports::{ExitStatus, ProcessId};
@@ -50,12 +54,20 @@ pub(crate) enum Command {
         name: String,
         reply: Reply<()>,
     },
+    Pause(Reply<()>),
+    Unpause(Reply<()>),
+    Update {
+        change: Box<HostConfig>,
+        reply: Reply<()>,
+    },
     /// Execs come and go; the snapshot shows them.
     Execs(Vec<String>),
     /// The job that starts it has ended.
     Launched(Box<std::result::Result<Launched, Failed>>),
     /// A health check has a result.
     Probed(Box<health::Probed>),
+    /// The kernel killed something in it for want of memory.
+    MemoryKill,
     /// The process has ended and its output was moved.
     Exited(Result<ExitStatus>),
 }
@@ -97,6 +109,8 @@ pub(super) struct Task {
     keep: bool,
     /// The container is probed until this is dropped.
     probing: Option<DropGuard>,
+    /// It runs, but none of its processes does.
+    paused: bool,
 }
 
 const MAILBOX: usize = 64;
@@ -107,9 +121,10 @@ pub(super) fn spawn(
     record: ContainerRecord,
     hub: Arc<Hub>,
     phase: Phase,
+    paused: bool,
 ) -> (Handle, TaskStarter) {
     let (own, mailbox) = mpsc::channel(MAILBOX);
-    let first = snapshot::take(core, &record, phase, 0, Vec::new());
+    let first = snapshot::take(core, &record, phase, paused, 0, Vec::new());
     let (publisher, receiver) = watch::channel(Arc::new(first));
     let handle = Handle {
         id: record.id.clone(),
@@ -137,6 +152,7 @@ pub(super) fn spawn(
         end_is_final: false,
         keep: false,
         probing: None,
+        paused,
     };
     (handle, TaskStarter { task, mailbox })
 }
@@ -156,6 +172,7 @@ impl TaskStarter {
         self.task.begin_health();
         self.task.publish();
         self.task.watch_process(process, pump);
+        self.task.watch_memory();
         self
     }
 
@@ -203,6 +220,10 @@ impl Task {
                 return self.remove_requested(force, volumes, reply).await;
             }
             Command::Rename { name, reply } => self.rename_requested(name, reply).await,
+            Command::Pause(reply) => self.pause_requested(reply).await,
+            Command::Unpause(reply) => self.unpause_requested(reply).await,
+            Command::Update { change, reply } => self.update_requested(change, reply).await,
+            Command::MemoryKill => self.memory_kill().await,
             Command::Execs(ids) => {
                 self.exec_ids = ids;
                 self.publish();
@@ -223,6 +244,10 @@ impl Task {
                 self.begin_launch();
             }
             Decision::Defer => self.deferred.push_back(Command::Start(reply)),
+            _ if self.paused => answer(
+                reply,
+                Err(Error::conflict("cannot start a paused container, try unpause instead")),
+            ),
             _ => answer(reply, Ok(Outcome::AlreadyDone)),
         }
     }
@@ -251,6 +276,7 @@ impl Task {
                 self.volumes_mounted();
                 self.event("start", &[]);
                 self.watch_process(process, pump);
+                self.watch_memory();
                 for starter in self.starters.drain(..) {
                     answer(starter, Ok(Outcome::Done));
                 }

@@ -8,4 +8,5 @@ mod logs;
 mod recovery;
 mod restart;
 mod seen;
+mod resources;
 mod streams;

@@ -48,9 +48,30 @@ pub(super) fn check(
     mounts::check_driver(&host.volume_driver)?;
     not_built(host)?;
     resources(host, cpus)?;
+    if host.memory == 0 && host.memory_swap > 0 {
+        return refuse(
+            "You should always set the Memory limit when using Memoryswap limit, see usage",
+        );
+    }
     limits(host)?;
     names(host)?;
     Ok(warnings(config, host))
+}
+
+/// Checks other limits for a container that exists; returns warnings.
+pub(super) fn check_update(change: &HostConfig, cpus: usize) -> Result<Vec<String>> {
+    restart::check(&change.restart_policy, change.auto_remove)?;
+    resources(change, cpus)?;
+    let mut warnings = discarded(change);
+    let fixed = [
+        (!change.devices.is_empty(), "Devices"),
+        (change.device_cgroup_rules.iter().flatten().next().is_some(), "DeviceCgroupRules"),
+        (!change.ulimits.is_empty(), "Ulimits"),
+        (!change.cgroup_parent.is_empty(), "CgroupParent"),
+    ];
+    let asked = fixed.iter().filter(|(asked, _)| *asked);
+    warnings.extend(asked.map(|(_, name)| format!("{name} cannot be updated. Value discarded.")));
+    Ok(warnings)
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T> {
@@ -108,11 +129,6 @@ fn resources(host: &HostConfig, cpus: usize) -> Result<()> {
     }
     if host.memory > 0 && host.memory_swap > 0 && host.memory_swap < host.memory {
         return refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
-    }
-    if host.memory == 0 && host.memory_swap > 0 {
-        return refuse(
-            "You should always set the Memory limit when using Memoryswap limit, see usage",
-        );
     }
     if host.memory_reservation != 0 && host.memory_reservation < LEAST_MEMORY {
         return refuse("Minimum memory reservation allowed is 6MB");
@@ -215,6 +231,17 @@ fn names(host: &HostConfig) -> Result<()> {
 fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(health::warning(config));
+    warnings.extend(discarded(host));
+    let ports_asked = host.publish_all_ports || !host.port_bindings.is_empty();
+    if host.network_mode == "host" && ports_asked {
+        warnings.push("Published ports are discarded when using host network mode".into());
+    }
+    warnings
+}
+
+/// Limits that version 2 of control groups does not have.
+fn discarded(host: &HostConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
     if host.memory_swappiness.is_some_and(|value| value >= 0) {
         warnings.push(
             "Your kernel does not support memory swappiness capabilities or the cgroup is not \
@@ -225,10 +252,6 @@ fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
     if host.oom_kill_disable == Some(true) {
         warnings
             .push("Your kernel does not support OomKillDisable. OomKillDisable discarded.".into());
-    }
-    let ports_asked = host.publish_all_ports || !host.port_bindings.is_empty();
-    if host.network_mode == "host" && ports_asked {
-        warnings.push("Published ports are discarded when using host network mode".into());
     }
     warnings
 }

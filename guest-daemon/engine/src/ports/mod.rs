@@ -6,6 +6,7 @@ mod files;
 mod network;
 mod runtime;
 mod syslog;
+mod usage;
 
 pub use files::{ContainerFiles, FilesMount, FilesSpec};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
@@ -15,3 +16,4 @@ pub use runtime::{
     Seccomp, StdioKind, TerminalSize,
 };
 pub use syslog::{Syslog, SyslogAddress, SyslogConnection, SyslogTarget, SyslogTls};
+pub use usage::{CpuUsage, DeviceUsage, InterfaceUsage, MemoryUsage, Traffic, Usage};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{ContainerFiles, FilesSpec};
+use super::usage::Usage;
 use crate::error::{Error, Result};
 
 /// Starts and ends containers. The adapter owns mounts, namespaces, cgroups, pipes and terminals.
@@ -36,7 +37,24 @@ pub trait Runtime: Send + Sync + 'static {
     /// Sends a signal to one process.
     async fn signal(&self, process: ProcessId, signal: i32) -> Result<()>;
 
-    /// Kills every process of the container.
+    /// Stops every process of a running container where it is, until [`Runtime::resume`]. All or
+    /// none: on an error they run on.
+    async fn pause(&self, container: &str) -> Result<()>;
+
+    /// Lets the processes of a paused container run on.
+    async fn resume(&self, container: &str) -> Result<()>;
+
+    /// Gives a running container other limits.
+    async fn update(&self, container: &str, limits: &Cgroup) -> Result<()>;
+
+    /// What a running container has used so far.
+    async fn usage(&self, container: &str) -> Result<Usage>;
+
+    /// Completes when the kernel has killed more than `known` of the container's processes for
+    /// want of memory; how many they are now.
+    async fn memory_kills(&self, container: &str, known: u64) -> Result<u64>;
+
+    /// Kills every process of the container, also of a paused one.
     async fn kill_all(&self, container: &str) -> Result<()>;
 
     /// Unmounts and removes everything [`Runtime::create`] made; processes still running are
@@ -324,6 +342,7 @@ pub struct Recovered {
     pub execs: Vec<(String, Process)>,
     /// Whether the first process was let run; if not, the container is to be deleted.
     pub started: bool,
+    pub paused: bool,
 }
 
 /// Who a `user` string of an image is; kept for inspection and tests.

@@ -29,6 +29,7 @@ pub(crate) use v1_46::knows_event;
 use engine_api::container::{CreateSurroundings, Summary};
 use engine_api::container_config::ContainerConfig;
 use engine_api::container_inspect::ContainerInspect;
+use engine_api::host_config::HostConfig;
 use serde_json::Value;
 
 use crate::error::HttpError;
@@ -74,6 +75,11 @@ pub(crate) fn image_inspect(version: ApiVersion, document: &mut Value) {
 pub(crate) fn image_summary(version: ApiVersion, document: &mut Value) {
     v1_44::add_virtual_size(version, document);
     v1_51::hide_containers(version, document);
+}
+
+/// What `/containers/{id}/update` is asked for in the words of `version`.
+pub(crate) fn update(version: ApiVersion, change: &mut HostConfig) {
+    v1_40::update(version, change);
 }
 
 /// `/info` in the words of `version`.

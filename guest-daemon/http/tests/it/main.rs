@@ -5,6 +5,7 @@ mod containers;
 mod files;
 mod fuzz;
 mod images;
+mod resources;
 mod rig;
 mod streams;
 mod system;

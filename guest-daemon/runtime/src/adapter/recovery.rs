@@ -8,8 +8,8 @@ use engine::ports::{Process, Recovered, Runtime};
 
 use super::NamespaceRuntime;
 use crate::records::{self, ProcessRecord, Record, container_prefix, exec_prefix};
-use crate::start;
 use crate::stdio::Ends;
+use crate::{cgroup, start};
 
 impl NamespaceRuntime {
     pub(super) async fn recover_all(&self) -> Result<Vec<Recovered>> {
@@ -70,6 +70,7 @@ impl NamespaceRuntime {
             process: first,
             execs,
             started: record.started,
+            paused: cgroup::is_frozen(&cgroup::directory(&record.id)),
         }))
     }
 }

@@ -13,6 +13,7 @@ mod logs;
 mod network;
 mod observe;
 mod old_client;
+mod resources;
 mod run;
 mod system;
 mod terminal;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         suite.add("images", images::CHECKS);
         suite.add("run", run::CHECKS);
         suite.add("isolation", isolation::CHECKS);
+        suite.add("resources", resources::CHECKS);
         suite.add("life", life::CHECKS);
         suite.add("logs", logs::CHECKS);
         suite.add("exec", exec::CHECKS);

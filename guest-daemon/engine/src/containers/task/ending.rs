@@ -71,6 +71,7 @@ impl Task {
                 let result = self.try_signal(signal).await;
                 if result.is_ok() {
                     self.event("kill", &[("signal", signal.to_string())]);
+                    self.wake_for(signal).await;
                 }
                 answer(reply, result);
             }
@@ -99,6 +100,7 @@ impl Task {
             );
         }
         self.event("kill", &[("signal", signal.to_string())]);
+        self.wake_for(signal).await;
     }
 
     pub(super) async fn try_signal(&self, signal: i32) -> Result<()> {
@@ -148,14 +150,15 @@ impl Task {
             );
             ExitStatus { code: 255, oom_killed: false, unix_nanos: now }
         });
+        if status.oom_killed && !self.record.state.oom_killed {
+            self.event("oom", &[]);
+        }
+        self.paused = false;
         let state = &mut self.record.state;
         state.exit_code = status.code;
         state.oom_killed = status.oom_killed;
         state.finished_at = Some(crate::time::to_stored(status.unix_nanos));
         state.pid = 0;
-        if status.oom_killed {
-            self.event("oom", &[]);
-        }
         let ended = restart::Ended {
             exit_code: status.code,
             cancelled: self.end_is_final,

@@ -28,13 +28,7 @@ impl Task {
             Decision::CancelRestart => self.cancel_restart(true).await,
             Decision::Act => {}
             _ => {
-                let state = if self.phase == Phase::Restarting { "restarting" } else { "running" };
-                answer(
-                    reply,
-                    Err(Error::conflict(format!(
-                        "container is {state}: stop the container before removing or force remove"
-                    ))),
-                );
+                answer(reply, Err(self.still_running()));
                 return false;
             }
         }
@@ -108,6 +102,17 @@ impl Task {
         self.event("destroy", &[]);
         self.publish_removed();
         true
+    }
+
+    fn still_running(&self) -> Error {
+        let why = match self.phase {
+            _ if self.paused => "container is paused and must be unpaused first",
+            Phase::Restarting => {
+                "container is restarting: stop the container before removing or force remove"
+            }
+            _ => "container is running: stop the container before removing or force remove",
+        };
+        Error::conflict(why)
     }
 
     pub(super) fn not_removed(&self) -> Error {

@@ -32,7 +32,7 @@ impl Task {
         let ids = self.exec_ids.clone();
         let next = Snapshot {
             failed_removals: self.failed_removals,
-            ..snapshot::take(core, record, self.phase, self.exits, ids)
+            ..snapshot::take(core, record, self.phase, self.paused, self.exits, ids)
         };
         self.publisher.send_replace(Arc::new(next));
     }

@@ -11,8 +11,9 @@ use super::pipes::{FakePipe, FakeReader};
 use super::programs::{self, FakeProcess, Program};
 use crate::error::{Error, Result};
 use crate::ports::{
-    ContainerFiles, ContainerSpec, ExecSpec, ExitStatus, FilesSpec, Process, ProcessEntry,
-    ProcessId, ProcessIo, Recovered, Runtime, StdioKind, TerminalSize,
+    Cgroup, ContainerFiles, ContainerSpec, CpuUsage, ExecSpec, ExitStatus, FilesSpec,
+    InterfaceUsage, MemoryUsage, Process, ProcessEntry, ProcessId, ProcessIo, Recovered, Runtime,
+    StdioKind, TerminalSize, Usage,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -39,6 +40,8 @@ struct FakeContainer {
     program: Program,
     init: i32,
     started: bool,
+    paused: bool,
+    memory_kills: watch::Sender<u64>,
     execs: BTreeMap<String, i32>,
 }
 
@@ -76,6 +79,18 @@ impl FakeRuntime {
         }
     }
 
+    /// The kernel kills one of the container's processes for want of memory, not the first.
+    pub fn run_out_of_memory(&self, container: &str) {
+        if let Some(found) = self.state().containers.get(container) {
+            found.memory_kills.send_modify(|kills| *kills += 1);
+        }
+    }
+
+    /// Whether a container's processes stand still.
+    pub fn is_paused(&self, container: &str) -> bool {
+        self.state().containers.get(container).is_some_and(|found| found.paused)
+    }
+
     /// The size of a container's terminal.
     pub fn terminal_size(&self, container: &str) -> Option<TerminalSize> {
         self.init_of(container).map(|process| process.stdin.terminal_size())
@@ -94,6 +109,12 @@ impl FakeRuntime {
         let state = self.state();
         let init = state.containers.get(container)?.init;
         state.processes.get(&init).cloned()
+    }
+
+    fn change(&self, container: &str, change: impl FnOnce(&mut FakeContainer)) -> Result<()> {
+        let mut state = self.state();
+        let found = state.containers.get_mut(container);
+        found.map(change).ok_or_else(|| Error::not_found(format!("no container {container}")))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -155,6 +176,8 @@ impl Runtime for FakeRuntime {
                 program,
                 init: created.id.pid,
                 started: false,
+                paused: false,
+                memory_kills: watch::Sender::new(0),
                 execs: BTreeMap::new(),
             },
         );
@@ -208,6 +231,39 @@ impl Runtime for FakeRuntime {
     async fn signal(&self, process: ProcessId, signal: i32) -> Result<()> {
         self.process(process)?.signal(signal, SystemClock.now());
         Ok(())
+    }
+
+    async fn pause(&self, container: &str) -> Result<()> {
+        self.change(container, |found| found.paused = true)
+    }
+
+    async fn resume(&self, container: &str) -> Result<()> {
+        self.change(container, |found| found.paused = false)
+    }
+
+    async fn update(&self, container: &str, limits: &Cgroup) -> Result<()> {
+        self.change(container, |found| found.spec.cgroup = limits.clone())
+    }
+
+    async fn usage(&self, container: &str) -> Result<Usage> {
+        self.change(container, |_| {})?;
+        let cpu = CpuUsage { total: 7, system: 70, online_cpus: 2, ..CpuUsage::default() };
+        let memory = MemoryUsage { bytes: 4096, limit: u64::MAX, ..MemoryUsage::default() };
+        let networks = [("eth0".to_owned(), InterfaceUsage::default())].into();
+        Ok(Usage { cpu, memory, networks, process_limit: u64::MAX, ..Usage::default() })
+    }
+
+    async fn memory_kills(&self, container: &str, known: u64) -> Result<u64> {
+        let mut kills = {
+            let state = self.state();
+            let found = state.containers.get(container);
+            found
+                .ok_or_else(|| Error::not_found(format!("no container {container}")))?
+                .memory_kills
+                .subscribe()
+        };
+        let now = kills.wait_for(|kills| *kills > known).await;
+        now.map(|kills| *kills).map_err(|closed| Error::internal("the container is gone", closed))
     }
 
     async fn kill_all(&self, container: &str) -> Result<()> {
@@ -281,6 +337,7 @@ impl Runtime for FakeRuntime {
                         .filter_map(|(exec, pid)| Some((exec.clone(), handle_of(pid)?)))
                         .collect(),
                     started: container.started,
+                    paused: container.paused,
                 })
             })
             .collect())

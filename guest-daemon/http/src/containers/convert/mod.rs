@@ -8,6 +8,7 @@ pub(super) mod networks;
 pub(super) mod path_stat;
 mod ports;
 mod state;
+pub(super) mod stats;
 pub(crate) mod summary;
 
 #[cfg(test)]
