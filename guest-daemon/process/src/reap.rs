@@ -3,11 +3,9 @@
 use std::io;
 use std::time::Instant;
 
-use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use rustix::event::{PollFd, PollFlags};
 
 /// How a process ended.
@@ -34,17 +32,24 @@ enum Family {
     Ended(i32),
 }
 
+#[expect(unsafe_code, reason = "the safe wrapper knows no real-time signals")]
 fn family() -> io::Result<Family> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     loop {
-        return match waitid(Id::All, flags) {
-            Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => {
-                Ok(Family::Ended(pid.as_raw()))
-            }
-            Ok(_) => Ok(Family::AllRun),
-            Err(Errno::ECHILD) => Ok(Family::NoChild),
-            Err(Errno::EINTR) => continue,
-            Err(error) => Err(error.into()),
+        // SAFETY: all zero is a valid value of it, and says that no child has ended.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the information is a valid place to write to for the whole call.
+        if unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) } == 0 {
+            // SAFETY: it is zero still, or about a child.
+            return Ok(match unsafe { info.si_pid() } {
+                0 => Family::AllRun,
+                pid => Family::Ended(pid),
+            });
+        }
+        return match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => continue,
+            error if error.raw_os_error() == Some(libc::ECHILD) => Ok(Family::NoChild),
+            error => Err(error),
         };
     }
 }

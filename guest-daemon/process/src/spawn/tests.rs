@@ -30,6 +30,16 @@ fn the_exit_code_comes_back() {
 }
 
 #[test]
+fn a_program_that_a_real_time_signal_killed_is_seen() {
+    let child = sh("kill -35 $$").spawn().unwrap();
+    let mut readable = [PollFd::new(&child.pidfd, PollFlags::IN)];
+    rustix::event::poll(&mut readable, None).unwrap();
+    // Other tests have children too, but none of them is an error.
+    assert!(crate::next_exited().unwrap().is_some());
+    assert_eq!(ended_by(reap(child.pid).unwrap().unwrap()), EndedBy::Signal(35));
+}
+
+#[test]
 fn a_program_that_does_not_exist_is_an_error_of_spawn() {
     let error = Command::new("/nonexistent").spawn().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
