@@ -95,19 +95,84 @@ fn new_namespaces_need_the_capability() {
     assert_eq!(rules(&with, "clone3").count(), 1);
 }
 
+/// What Docker's profile allows beyond the list for everybody to who has a capability.
+const BY_CAPABILITY: [(&str, &[&str]); 13] = [
+    ("CAP_BPF", &["bpf"]),
+    ("CAP_DAC_READ_SEARCH", &["open_by_handle_at"]),
+    ("CAP_PERFMON", &["perf_event_open"]),
+    (
+        "CAP_SYS_ADMIN",
+        &[
+            "bpf",
+            "clone",
+            "clone3",
+            "fanotify_init",
+            "fsconfig",
+            "fsmount",
+            "fsopen",
+            "fspick",
+            "lookup_dcookie",
+            "lsm_get_self_attr",
+            "lsm_list_modules",
+            "lsm_set_self_attr",
+            "mount",
+            "mount_setattr",
+            "move_mount",
+            "open_tree",
+            "perf_event_open",
+            "quotactl",
+            "quotactl_fd",
+            "setdomainname",
+            "sethostname",
+            "setns",
+            "syslog",
+            "umount",
+            "umount2",
+            "unshare",
+        ],
+    ),
+    ("CAP_SYS_BOOT", &["reboot"]),
+    ("CAP_SYS_CHROOT", &["chroot"]),
+    ("CAP_SYS_MODULE", &["delete_module", "finit_module", "init_module"]),
+    ("CAP_SYS_NICE", &["get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"]),
+    ("CAP_SYS_PACCT", &["acct"]),
+    ("CAP_SYS_PTRACE", &["kcmp", "pidfd_getfd", "process_madvise"]),
+    ("CAP_SYS_RAWIO", &["ioperm", "iopl"]),
+    ("CAP_SYS_TIME", &["clock_settime", "clock_settime64", "settimeofday", "stime"]),
+    ("CAP_SYS_TTY_CONFIG", &["vhangup"]),
+];
+
 #[test]
-fn capabilities_open_their_system_calls() {
-    for (capability, name) in [
-        ("CAP_SYS_CHROOT", "chroot"),
-        ("CAP_SYS_TIME", "clock_settime"),
-        ("CAP_SYS_PTRACE", "pidfd_getfd"),
-        ("CAP_DAC_READ_SEARCH", "open_by_handle_at"),
-        ("CAP_SYSLOG", "syslog"),
-        ("CAP_PERFMON", "perf_event_open"),
-    ] {
-        assert!(!allowed(&default_profile(&[], &MACHINE).unwrap(), name));
-        assert!(allowed(&default_profile(&capabilities(&[capability]), &MACHINE).unwrap(), name));
+fn each_capability_opens_its_system_calls_and_no_others() {
+    let names = |profile: &Value| -> std::collections::BTreeSet<String> {
+        let rules = profile["syscalls"].as_array().unwrap().iter();
+        rules
+            .filter(|rule| rule["action"] == "SCMP_ACT_ALLOW" && rule.get("args").is_none())
+            .flat_map(|rule| rule["names"].as_array().unwrap().clone())
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let everybody = names(&default_profile(&[], &MACHINE).unwrap());
+    for (capability, opened) in BY_CAPABILITY {
+        let with = names(&default_profile(&capabilities(&[capability]), &MACHINE).unwrap());
+        let more: Vec<&String> = with.difference(&everybody).collect();
+        assert_eq!(more, opened, "{capability}");
     }
+    let syslog = names(&default_profile(&capabilities(&["CAP_SYSLOG"]), &MACHINE).unwrap());
+    assert_eq!(syslog.difference(&everybody).collect::<Vec<_>>(), ["syslog"]);
+    for capability in ["CAP_CHOWN", "CAP_NET_ADMIN", "CAP_MKNOD", "CAP_SYS_RESOURCE"] {
+        let with = names(&default_profile(&capabilities(&[capability]), &MACHINE).unwrap());
+        assert_eq!(with, everybody, "{capability}");
+    }
+}
+
+#[test]
+fn only_harmless_personalities_are_taken() {
+    let profile = default_profile(&[], &MACHINE).unwrap();
+    let taken: Vec<u64> = rules(&profile, "personality")
+        .map(|rule| rule["args"][0]["value"].as_u64().unwrap())
+        .collect();
+    assert_eq!(taken, [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff]);
 }
 
 #[test]
