@@ -10,7 +10,7 @@ const APPLETS: &[&str] = &[
     "kill", "ls", "mkdir", "mount", "nc", "nslookup", "ping", "ps", "pwd", "seq", "sleep", "sort",
     "stty", "tail", "tee", "test", "top", "touch", "tr", "true", "tty", "umount", "uname", "wc",
     "wget", "yes", "dd", "df", "nproc", "stat", "readlink", "mknod", "chmod", "chown", "date",
-    "rm", "cp", "mv", "ln",
+    "rm", "cp", "mv", "cut", "ln",
 ];
 
 /// A root file system with a static busybox, uncompressed.
@@ -43,6 +43,29 @@ pub fn layer(files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, content) in files {
         add(&mut archive, name, tar::EntryType::Regular, 0o644, content, "")?;
+    }
+    archive.into_inner().context("closing the archive")
+}
+
+/// What is at a path of a layer.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    /// An executable one.
+    File(&'a str),
+    Link(&'a str),
+    Fifo,
+}
+
+/// A layer by hand, uncompressed.
+pub fn hostile_layer(entries: &[(&str, Entry<'_>)]) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, entry) in entries {
+        let (kind, content, link) = match entry {
+            Entry::File(content) => (tar::EntryType::Regular, *content, ""),
+            Entry::Link(target) => (tar::EntryType::Symlink, "", *target),
+            Entry::Fifo => (tar::EntryType::Fifo, "", ""),
+        };
+        add(&mut archive, path, kind, 0o755, content.as_bytes(), link)?;
     }
     archive.into_inner().context("closing the archive")
 }

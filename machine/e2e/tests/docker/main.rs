@@ -6,6 +6,7 @@ mod exec;
 mod files;
 mod fixture;
 mod health;
+mod hostile;
 mod images;
 mod isolation;
 mod life;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         suite.add("images", images::CHECKS);
         suite.add("run", run::CHECKS);
         suite.add("isolation", isolation::CHECKS);
+        suite.add("hostile", hostile::CHECKS);
         suite.add("resources", resources::CHECKS);
         suite.add("life", life::CHECKS);
         suite.add("logs", logs::CHECKS);
