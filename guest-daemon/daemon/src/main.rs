@@ -1,4 +1,5 @@
-//! The guest's one program. By how it is started it is init, the container starter or the daemon.
+//! The guest's one program. By how it is started it is init, the container starter, the daemon, or
+//! the init of a container.
 
 mod console;
 mod control;
@@ -23,8 +24,10 @@ use crate::settings::Chosen;
 
 fn main() -> ExitCode {
     let started = handover::monotonic_micros();
-    let mut args = std::env::args_os().skip(1);
+    let mut args = std::env::args_os();
+    let name = args.next().unwrap_or_default();
     match args.next() {
+        _ if engine_runtime::is_container_init(&name) => engine_runtime::container_init(args),
         Some(role) if role == "runtime" => engine_runtime::role_main(args),
         _ if std::process::id() == 1 => guest_init::run(),
         _ => daemon(started),

@@ -67,6 +67,12 @@ pub struct ContainerDefaults {
     /// Empty is `private`.
     pub cgroupns_mode: String,
     pub no_new_privileges: bool,
+    /// Every container gets an init process.
+    pub init: bool,
+    /// Users of containers are not those of the machine.
+    pub userns_remap: bool,
+    /// Where control groups are made; empty is the engine's own default.
+    pub cgroup_parent: String,
     pub dns: Vec<String>,
     pub dns_search: Vec<String>,
     pub dns_options: Vec<String>,

@@ -20,7 +20,8 @@ use guest_init::client::InitClient;
 use crate::prepare::Kept;
 use crate::records::{self, Record, container_prefix, exec_prefix};
 use crate::starter::Starter;
-use crate::{cgroup, memory_kills, overlay, process_table, signals, start, usage};
+use crate::user_namespace::UserNamespace;
+use crate::{cgroup, memory_kills, overlay, process_table, shared_memory, signals, start, usage};
 
 /// Containers made by the starter; init is the parent of their processes and keeps their pipes.
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ pub struct NamespaceRuntime {
     state_root: PathBuf,
     records: Arc<Mutex<BTreeMap<String, Record>>>,
     starter: Arc<Starter>,
+    users: Arc<UserNamespace>,
     kept: Arc<Kept>,
 }
 
@@ -40,6 +42,7 @@ impl NamespaceRuntime {
             state_root,
             records: Arc::default(),
             starter: Arc::default(),
+            users: Arc::default(),
             kept: Arc::default(),
         }
     }
@@ -51,6 +54,16 @@ impl NamespaceRuntime {
     /// Where containers wait for their starts: a FIFO for each.
     fn starts(&self) -> PathBuf {
         self.state_root.join("start")
+    }
+
+    /// Where shared memory is that several containers may have.
+    fn shared_memories(&self) -> PathBuf {
+        self.state_root.join("shm")
+    }
+
+    /// Where a container's layers are while its root is mounted with other owners.
+    fn mapped_layers(&self, container: &str) -> PathBuf {
+        self.state_root.join("layers").join(container)
     }
 
     /// Changes a record, on disk first.
@@ -71,7 +84,7 @@ impl NamespaceRuntime {
 
     /// The control group of a container that is known.
     fn group(&self, container: &str) -> Result<PathBuf> {
-        self.record(container).map(|record| cgroup::directory(&record.id))
+        self.record(container).map(|record| record.group())
     }
 
     /// Enters a container that is about to be made.
@@ -85,6 +98,8 @@ impl NamespaceRuntime {
             merged: spec.root.merged.clone(),
             ulimits: spec.ulimits.clone(),
             oom_score_adj: spec.oom_score_adj,
+            cgroup_parent: spec.cgroup.parent.clone(),
+            first_user: spec.users.map(|users| users.first),
             ..Record::default()
         };
         std::fs::create_dir_all(self.starts())
@@ -94,11 +109,11 @@ impl NamespaceRuntime {
         Ok(())
     }
 
-    /// The container that a process belongs to.
-    fn container_of(&self, process: ProcessId) -> Option<String> {
+    /// The control group of the container that a process belongs to.
+    fn group_of(&self, process: ProcessId) -> Option<PathBuf> {
         self.records().values().find_map(|record| {
             let mut processes = record.process.iter().chain(record.execs.values());
-            processes.any(|it| it.id() == process).then(|| record.id.clone())
+            processes.any(|it| it.id() == process).then(|| record.group())
         })
     }
 }
@@ -133,7 +148,7 @@ impl Runtime for NamespaceRuntime {
     }
 
     async fn wait(&self, process: ProcessId) -> Result<ExitStatus> {
-        let container = self.container_of(process);
+        let group = self.group_of(process);
         let exit = self.init.wait(process.pid, process.start_time).await.map_err(|error| {
             let kind = match error.kind() {
                 io::ErrorKind::NotFound => Kind::NotFound,
@@ -143,7 +158,7 @@ impl Runtime for NamespaceRuntime {
         })?;
         Ok(ExitStatus {
             code: guest_process::shell_code(exit.status),
-            oom_killed: container.is_some_and(|id| cgroup::oom_killed(&cgroup::directory(&id))),
+            oom_killed: group.is_some_and(|group| cgroup::oom_killed(&group)),
             unix_nanos: exit.unix_nanos,
         })
     }
@@ -203,11 +218,16 @@ impl Runtime for NamespaceRuntime {
     async fn delete(&self, container: &str) -> Result<()> {
         let Ok(record) = self.record(container) else { return Ok(()) };
         let starts = self.starts();
-        let (id, merged) = (record.id.clone(), record.merged.clone());
+        let (id, merged, group) = (record.id.clone(), record.merged.clone(), record.group());
+        let shm = self.shared_memories().join(container);
+        let layers = self.mapped_layers(container);
         blocking(move || {
             let remove = || -> io::Result<()> {
-                cgroup::remove(&cgroup::directory(&id))?;
+                cgroup::remove(&group)?;
+                cgroup::remove_above(&group);
                 overlay::unmount_all(&merged)?;
+                overlay::unmap(&layers)?;
+                shared_memory::remove(&shm)?;
                 start::remove(&starts, &id)
             };
             remove().map_err(|error| Error::internal("cannot delete the container", error))

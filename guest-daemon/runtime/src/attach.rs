@@ -34,7 +34,7 @@ pub(crate) fn new(kind: &str, source: &str, options: &Options) -> io::Result<Own
 }
 
 /// What is at a path in the guest, with the mounts beneath it if `recursive`.
-pub(crate) fn tree(source: &str, recursive: bool) -> io::Result<OwnedFd> {
+pub(crate) fn tree(source: impl rustix::path::Arg, recursive: bool) -> io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
@@ -66,7 +66,6 @@ struct MountAttributes {
 }
 
 /// Changes attributes of a mount; with `AT_RECURSIVE` among the flags, also of those beneath it.
-#[expect(unsafe_code, reason = "mount_setattr(2) has no safe wrapper")]
 pub(crate) fn set_attributes(
     mount: BorrowedFd<'_>,
     attributes: Attributes,
@@ -78,6 +77,26 @@ pub(crate) fn set_attributes(
         propagation: 0,
         user_namespace: 0,
     };
+    change(mount, &arguments, flags)
+}
+
+/// Has a mount that is nowhere yet show owners as a user namespace does.
+pub(crate) fn map_owners(mount: &OwnedFd, users: BorrowedFd<'_>) -> io::Result<()> {
+    let arguments = MountAttributes {
+        set: libc::MOUNT_ATTR_IDMAP,
+        clear: 0,
+        propagation: 0,
+        user_namespace: u64::from(users.as_raw_fd().cast_unsigned()),
+    };
+    change(mount.as_fd(), &arguments, 0)
+}
+
+#[expect(unsafe_code, reason = "mount_setattr(2) has no safe wrapper")]
+fn change(
+    mount: BorrowedFd<'_>,
+    arguments: &MountAttributes,
+    flags: libc::c_int,
+) -> io::Result<()> {
     // SAFETY: path and arguments live until the call returns, and the size is theirs.
     let result = unsafe {
         libc::syscall(
@@ -85,8 +104,8 @@ pub(crate) fn set_attributes(
             mount.as_raw_fd(),
             c"".as_ptr(),
             flags | libc::AT_EMPTY_PATH,
-            &raw const arguments,
-            size_of_val(&arguments),
+            std::ptr::from_ref(arguments),
+            size_of_val(arguments),
         )
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }

@@ -74,8 +74,7 @@ fn check_regular(file: &OwnedFd) -> io::Result<()> {
 /// leads nowhere, the file is made where it leads, as images have it with /etc/resolv.conf.
 pub(crate) fn create_file(root: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let mut path = path.to_owned();
-    // As many links as the kernel follows.
-    for _ in 0..40 {
+    for _ in 0..LINKS {
         match open(root, &path, OFlags::PATH) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other.map(drop),
@@ -96,8 +95,16 @@ pub(crate) fn create_file(root: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     Err(Errno::LOOP.into())
 }
 
-/// Makes a directory and its parents, as far as they are missing.
+/// Makes a directory and its parents, as far as they are missing. Where a link leads nowhere, they
+/// are made where it leads.
 pub(crate) fn create_dir_all(root: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    create_directories(root, path, LINKS)
+}
+
+/// As many links as the kernel follows.
+const LINKS: usize = 40;
+
+fn create_directories(root: BorrowedFd<'_>, path: &Path, links: usize) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     match open(root, path, flags) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -111,14 +118,21 @@ pub(crate) fn create_dir_all(root: BorrowedFd<'_>, path: &Path) -> io::Result<()
             Component::ParentDir => OsStr::new(".."),
             _ => continue,
         };
+        let before = done.clone();
         done.push(name);
         parent = match open(root, &done, flags) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 match mkdirat(parent.as_fd(), name, Mode::from_raw_mode(0o755)) {
-                    // A dangling link is here: making what it points to is not asked for.
-                    Ok(()) | Err(Errno::EXIST) => open(root, &done, flags)?,
+                    Ok(()) => {}
+                    Err(Errno::EXIST) => {
+                        let left = links.checked_sub(1).ok_or(Errno::LOOP)?;
+                        let link = readlinkat(&parent, name, Vec::new())?;
+                        let target = before.join(OsStr::from_bytes(link.as_bytes()));
+                        create_directories(root, &target, left)?;
+                    }
                     Err(error) => return Err(error.into()),
                 }
+                open(root, &done, flags)?
             }
             other => other?,
         };
@@ -154,9 +168,16 @@ mod tests {
         create_dir_all(root.as_fd(), Path::new("/a/b/c")).unwrap();
 
         symlink(outside.path(), dir.path().join("out")).unwrap();
-        create_dir_all(root.as_fd(), Path::new("/out/x")).unwrap_err();
+        create_dir_all(root.as_fd(), Path::new("/out/x")).unwrap();
+        let inside = outside.path().strip_prefix("/").unwrap();
+        assert!(dir.path().join(inside).join("x").is_dir(), "where the link leads in the root");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
 
+        symlink("loop", dir.path().join("loop")).unwrap();
+        create_dir_all(root.as_fd(), Path::new("/loop/x")).unwrap_err();
+        symlink("../../up/b", dir.path().join("a/b/up")).unwrap();
+        create_dir_all(root.as_fd(), Path::new("/a/b/up/c")).unwrap();
+        assert!(dir.path().join("up/b/c").is_dir());
         fs::create_dir(dir.path().join("real")).unwrap();
         symlink("/real", dir.path().join("link")).unwrap();
         create_dir_all(root.as_fd(), Path::new("link/x")).unwrap();

@@ -9,39 +9,67 @@ use std::time::{Duration, Instant};
 use engine::ports::Cgroup;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::block_io;
+
 const ROOT: &str = "/sys/fs/cgroup";
-const PARENT: &str = "/sys/fs/cgroup/docker";
+const PARENT: &str = "docker";
 const CONTROLLERS: [&str; 6] = ["cpu", "memory", "pids", "io", "cpuset", "hugetlb"];
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The directory of a container's group.
-pub(crate) fn directory(container: &str) -> PathBuf {
-    Path::new(PARENT).join(container)
+/// The directory of a container's group. `parent` is a path without `..`, or empty.
+pub(crate) fn directory(parent: &str, container: &str) -> PathBuf {
+    let parent = if parent.is_empty() { PARENT } else { parent };
+    Path::new(ROOT).join(parent.trim_start_matches('/')).join(container)
 }
 
-/// Makes the parent of all containers' groups, with every controller the kernel has.
-pub(crate) fn create_parent() -> io::Result<()> {
-    match fs::create_dir(PARENT) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        other => other?,
+/// Makes the groups above a container's, with every controller the kernel has.
+fn create_above(directory: &Path) -> io::Result<()> {
+    let above = directory.parent().and_then(|above| above.strip_prefix(ROOT).ok());
+    let above = above.ok_or(io::ErrorKind::InvalidInput)?;
+    let mut group = PathBuf::from(ROOT);
+    hand_on_controllers(&group)?;
+    for name in above.components() {
+        group.push(name);
+        match fs::create_dir(&group) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        hand_on_controllers(&group)?;
     }
-    for parent in [ROOT, PARENT] {
-        let available = fs::read_to_string(Path::new(parent).join("cgroup.controllers"))?;
-        for controller in CONTROLLERS {
-            if available.split_whitespace().any(|name| name == controller) {
-                write(Path::new(parent), "cgroup.subtree_control", &format!("+{controller}"))?;
-            }
+    Ok(())
+}
+
+fn hand_on_controllers(group: &Path) -> io::Result<()> {
+    let available = fs::read_to_string(group.join("cgroup.controllers"))?;
+    let handed_on = fs::read_to_string(group.join("cgroup.subtree_control"))?;
+    let among = |list: &str, name: &str| list.split_whitespace().any(|it| it == name);
+    for controller in CONTROLLERS {
+        if among(&available, controller) && !among(&handed_on, controller) {
+            write(group, "cgroup.subtree_control", &format!("+{controller}"))?;
         }
     }
     Ok(())
 }
 
+/// Removes the groups above a container's that somebody asked for and that nobody is in any more.
+pub(crate) fn remove_above(directory: &Path) {
+    for group in directory.ancestors().skip(1) {
+        let ours = group == Path::new(ROOT) || group == Path::new(ROOT).join(PARENT);
+        if ours || fs::remove_dir(group).is_err() {
+            return;
+        }
+    }
+}
+
 /// Makes a group with these limits.
 pub(crate) fn create(directory: &Path, limits: &Cgroup) -> io::Result<()> {
+    if !limits.parent.is_empty() {
+        create_above(directory)?;
+    }
     match fs::create_dir(directory) {
         // The parent is made when it is first needed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_parent()?;
+            create_above(directory)?;
             fs::create_dir(directory)?;
         }
         // Nobody knows of it any more, and it has another container's limits and device filter.
@@ -56,7 +84,8 @@ pub(crate) fn create(directory: &Path, limits: &Cgroup) -> io::Result<()> {
 
 /// Gives a group other limits; what these do not name stays.
 pub(crate) fn update(directory: &Path, limits: &Cgroup) -> io::Result<()> {
-    settings(limits).into_iter().try_for_each(|(file, value)| write(directory, file, &value))
+    let mut settings = settings(limits).into_iter().chain(block_io::settings(limits)?);
+    settings.try_for_each(|(file, value)| write(directory, file, &value))
 }
 
 fn write(directory: &Path, file: &str, value: &str) -> io::Result<()> {
@@ -96,9 +125,7 @@ fn settings(limits: &Cgroup) -> Vec<(&'static str, String)> {
         settings.push(("pids.max", bytes(limits.pids_limit)));
     }
     if limits.blkio_weight != 0 {
-        // From 10..1000 to 1..10000.
-        let weight = 1 + (u32::from(limits.blkio_weight.clamp(10, 1000)) - 10) * 9999 / 990;
-        settings.push(("io.weight", weight.to_string()));
+        settings.push(("io.weight", block_io::weight(limits.blkio_weight).to_string()));
     }
     settings
 }
@@ -218,8 +245,7 @@ pub(crate) fn processes(directory: &Path) -> io::Result<Vec<i32>> {
 
 /// Where another process of a container is to be: in its group, or, if it has arranged groups of
 /// its own, beside its first process: a group whose controllers are handed on takes no processes.
-pub(crate) fn directory_beside(first: i32, container: &str) -> io::Result<PathBuf> {
-    let directory = directory(container);
+pub(crate) fn directory_beside(first: i32, directory: PathBuf) -> io::Result<PathBuf> {
     if fs::read_to_string(directory.join("cgroup.subtree_control"))?.trim().is_empty() {
         return Ok(directory);
     }
@@ -271,6 +297,7 @@ mod tests {
             cpuset_mems: "0".into(),
             pids_limit: -1,
             blkio_weight: 500,
+            ..Cgroup::default()
         };
         assert_eq!(
             settings(&limits),
@@ -313,6 +340,13 @@ mod tests {
         let groups = "3:cpuset:/a\n0::/docker/ab/init\n";
         assert_eq!(group_of(groups), Some("/sys/fs/cgroup/docker/ab/init".into()));
         assert_eq!(group_of("3:cpuset:/a\n"), None);
+    }
+
+    #[test]
+    fn a_group_is_where_it_was_asked_for() {
+        assert_eq!(directory("", "ab"), Path::new("/sys/fs/cgroup/docker/ab"));
+        assert_eq!(directory("/mine/deep", "ab"), Path::new("/sys/fs/cgroup/mine/deep/ab"));
+        assert_eq!(directory("/", "ab"), Path::new("/sys/fs/cgroup/ab"));
     }
 
     #[test]

@@ -14,17 +14,19 @@ use serde::{Deserialize, Serialize};
 
 /// Larger than the kernel lets arguments and environment be.
 const MESSAGE_BYTES: usize = 16 << 20;
-const DESCRIPTORS: usize = 5;
+const DESCRIPTORS: usize = 7;
 
 /// What a forked process is for.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
     Create,
     Exec,
+    /// Only be there until nobody listens any more.
+    Wait,
 }
 
-/// Fork a process. With its end of a conversation, the directory of its cgroup, and a process
-/// whose pid namespace it is to be in, unless it is the starter's or a new one.
+/// Fork a process. With its end of a conversation, the directory of its cgroup, and, for a new
+/// container, a process whose pid namespace it is to be in, unless that is a new one or the guest's.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) task: Task,
@@ -39,6 +41,12 @@ pub(crate) enum Answer {
         pid: i32,
         start_time: u64,
     },
+    /// It is forked, and waits to be told to go on.
+    Forked {
+        pid: i32,
+    },
+    /// It is about to become the program.
+    Ready,
     /// What was asked for is wrong.
     Refused(String),
     /// Something else is.

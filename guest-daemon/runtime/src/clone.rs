@@ -26,23 +26,26 @@ struct CloneArguments {
 /// Which of the two processes this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    Old,
+    /// With the other's pid.
+    Old(i32),
     New,
 }
 
-/// Forks a sibling in the new namespaces that `namespaces` names (`CLONE_NEW…`).
+/// Forks a sibling in the new namespaces that `namespaces` names (`CLONE_NEW…`), in a cgroup or in
+/// that of this process.
 ///
 /// Writing to `cgroup.procs` would be slower: the kernel stops every fork of the guest meanwhile,
 /// and waits for a grace period.
 #[expect(unsafe_code, reason = "clone3(2) has no safe wrapper")]
-pub(crate) fn clone_sibling(namespaces: u64, cgroup: BorrowedFd<'_>) -> io::Result<Side> {
+pub(crate) fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Side> {
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    let flags = namespaces | CLONE_INTO_CGROUP | u64::from(libc::CLONE_PARENT.cast_unsigned());
+    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
+    let flags = namespaces | into | u64::from(libc::CLONE_PARENT.cast_unsigned());
     let arguments = CloneArguments {
         flags,
         // With CLONE_PARENT the signal at the end is that of the forking process.
         exit_signal: 0,
-        cgroup: u64::from(cgroup.as_raw_fd().cast_unsigned()),
+        cgroup: cgroup.map_or(0, |cgroup| u64::from(cgroup.as_raw_fd().cast_unsigned())),
         ..CloneArguments::default()
     };
     // SAFETY: this process has one thread and shares no memory with the new one, which goes on
@@ -51,7 +54,7 @@ pub(crate) fn clone_sibling(namespaces: u64, cgroup: BorrowedFd<'_>) -> io::Resu
         unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of_val(&arguments)) };
     match result {
         0 => Ok(Side::New),
-        pid if pid > 0 => Ok(Side::Old),
+        pid if pid > 0 => Ok(Side::Old(i32::try_from(pid).map_err(io::Error::other)?)),
         _ => Err(io::Error::last_os_error()),
     }
 }

@@ -9,12 +9,12 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
 
 use crate::channel;
-use crate::credentials::settle;
+use crate::credentials::{set_limits, settle};
 use crate::failure::{Failure, doing};
 use crate::plan::CreateRequest;
-use crate::process::{Origin, Stdio, set_oom_score};
+use crate::process::{Origin, Stdio, guests, set_oom_score};
 use crate::program::{become_program, end};
-use crate::{executable, rootfs, sysctls, terminal};
+use crate::{executable, rootfs, sysctls, terminal, user_namespace};
 
 /// Does not return: becomes the container's program, or ends.
 pub(crate) fn create(
@@ -60,10 +60,11 @@ fn prepare(
     let mut descriptors = descriptors.into_iter();
     let start = descriptors.next().ok_or_else(|| Failure::Failed("no start".to_owned()))?;
     let mut stdio = Stdio::take(plan, &mut descriptors);
-    let filter = descriptors.next();
+    let filter = plan.filter_flags.and_then(|_| descriptors.next());
+    let users = plan.first_user.and_then(|_| descriptors.next());
     set_oom_score(plan.oom_score_adj)?;
     setsid()?;
-    join(request)?;
+    join(request, descriptors.next())?;
     for (name, value) in &request.sysctls {
         sysctls::set(&origin.proc, name, value)
             .map_err(doing(&format!("cannot set the sysctl {name}")))?;
@@ -71,10 +72,13 @@ fn prepare(
     // Whoever could look into this process would find a way to the guest in it.
     drop(origin);
     umask(Mode::empty());
-    rootfs::build(request)?;
+    if let Some(first) = plan.first_user {
+        user_namespace::make_files_for(first)?;
+    }
+    rootfs::build(request, users.as_ref())?;
     let master = match plan.terminal {
         Some(size) => {
-            let (master, slave) = terminal::open(size, request.user.uid)
+            let (master, slave) = terminal::open(size, guests(plan, request.user.uid))
                 .map_err(doing("cannot make the terminal"))?;
             terminal::mount_console(&slave).map_err(doing("cannot mount the console"))?;
             stdio = Stdio::Terminal(slave);
@@ -85,6 +89,10 @@ fn prepare(
     stdio.connect()?;
     rootfs::own_null()?;
     umask(Mode::from_bits_truncate(0o022));
+    set_limits(plan)?;
+    if let Some(users) = users {
+        setns(users, CloneFlags::CLONE_NEWUSER).map_err(doing("cannot change the users"))?;
+    }
     settle(plan, &request.user, filter.as_ref())?;
     let program = plan.args.first().map(String::as_str).unwrap_or_default();
     executable::find(program, &plan.env).map_err(|error| Failure::Refused(error.to_string()))?;
@@ -92,8 +100,13 @@ fn prepare(
 }
 
 /// Joins the namespaces that are there, makes the one of the cgroup, and names the host.
-fn join(request: &CreateRequest) -> Result<(), Failure> {
-    for path in &request.joined {
+fn join(request: &CreateRequest, other: Option<OwnedFd>) -> Result<(), Failure> {
+    if let Some(flags) = request.joined {
+        let other = other.ok_or_else(|| Failure::Failed("nothing to join".to_owned()))?;
+        setns(other, CloneFlags::from_bits_truncate(flags))
+            .map_err(doing("cannot join the other container"))?;
+    }
+    if let Some(path) = &request.network {
         let enter = || -> io::Result<()> { Ok(setns(File::open(path)?, CloneFlags::empty())?) };
         enter().map_err(doing(&format!("cannot join {}", path.display())))?;
     }

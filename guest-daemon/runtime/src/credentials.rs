@@ -17,7 +17,12 @@ use crate::plan::{ProcessPlan, User};
 use crate::program::{close_others_on_exec, reason};
 use crate::seccomp::filter;
 
-/// Limits, user, filter, capabilities and working directory, as planned. `/` must be the
+/// Limits, as planned: to be set while the guest's root may raise them.
+pub(crate) fn set_limits(plan: &ProcessPlan) -> Result<(), Failure> {
+    plan.rlimits.iter().try_for_each(|(name, soft, hard)| limit(name, *soft, *hard))
+}
+
+/// User, filter, capabilities and working directory, as planned. `/` must be the
 /// container's root; `filter` is what the plan's is loaded from.
 pub(crate) fn settle(
     plan: &ProcessPlan,
@@ -36,9 +41,6 @@ pub(crate) fn settle(
         }
         _ => Ok(()),
     };
-    for (name, soft, hard) in &plan.rlimits {
-        limit(name, *soft, *hard)?;
-    }
     // Before the user is changed, who may not be allowed to look into the directory, and if root
     // is not allowed to either (on a network file system), after.
     let entered = enter(&plan.cwd);

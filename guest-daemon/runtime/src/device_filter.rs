@@ -23,7 +23,7 @@ pub(crate) enum DeviceKind {
 }
 
 /// One allowance; what no rule allows is forbidden.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) kind: DeviceKind,
     /// None is every one.
@@ -116,9 +116,13 @@ pub(crate) fn program(rules: &[Rule]) -> Vec<Instruction> {
 pub(crate) struct DeviceFilter(OnceLock<OwnedFd>);
 
 impl DeviceFilter {
-    /// Attaches the rules to a cgroup; they hold until the cgroup is removed.
-    pub(crate) fn attach(&self, cgroup: &Path) -> io::Result<()> {
+    /// Attaches the default rules, and `more`, to a cgroup; they hold until it is removed.
+    pub(crate) fn attach(&self, cgroup: &Path, more: &[Rule]) -> io::Result<()> {
         let directory = std::fs::File::open(cgroup)?;
+        if !more.is_empty() {
+            let loaded = load(&program(&[&DEFAULT_RULES, more].concat()))?;
+            return attach_loaded(directory.as_fd().as_raw_fd(), loaded.as_raw_fd());
+        }
         let loaded = match self.0.get() {
             Some(loaded) => loaded,
             None => {

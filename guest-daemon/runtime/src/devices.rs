@@ -1,10 +1,13 @@
 //! What is in every container's /dev.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, makedev, mknodat, symlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, makedev, mknodat, statat, symlinkat,
+};
 use rustix::io::Errno;
 
 use crate::beneath;
@@ -28,27 +31,25 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
-/// Makes the default devices and links, and `more` devices, in /dev beneath a root. The process's
-/// umask must let every mode through.
+/// Makes the default devices and links in a fresh /dev beneath a root, and `more` devices in their
+/// places. The process's umask must let every mode through.
 pub(crate) fn populate(root: &OwnedFd, more: &[Node]) -> io::Result<()> {
     let dev = beneath::open(root.as_fd(), Path::new("/dev"), OFlags::PATH | OFlags::DIRECTORY)?;
-    for (name, major, minor) in DEFAULT {
-        if !more.iter().any(|node| node.path == Path::new("/dev").join(name)) {
-            let mode = Mode::from_raw_mode(0o666);
-            match mknodat(&dev, name, FileType::CharacterDevice, mode, makedev(major, minor)) {
-                // Something that was asked for is mounted there.
-                Err(Errno::EXIST) => {}
-                other => other?,
-            }
-        }
-    }
     for node in more {
-        make(&dev, node)?;
+        make(root, node)?;
+    }
+    for (name, major, minor) in DEFAULT {
+        let mode = Mode::from_raw_mode(0o666);
+        match mknodat(&dev, name, FileType::CharacterDevice, mode, makedev(major, minor)) {
+            // One that was asked for.
+            Err(Errno::EXIST) => {}
+            other => other?,
+        }
     }
     let kcore = Path::new("/proc/kcore").exists().then_some(("/proc/kcore", "kcore"));
     for (target, name) in LINKS.into_iter().chain(kcore) {
         match symlinkat(target, &dev, name) {
-            // One of the guest's nodes has the name, or a mount.
+            // One of the guest's nodes has the name.
             Err(Errno::EXIST) => {}
             other => other?,
         }
@@ -56,28 +57,32 @@ pub(crate) fn populate(root: &OwnedFd, more: &[Node]) -> io::Result<()> {
     Ok(())
 }
 
-fn make(dev: &OwnedFd, node: &Node) -> io::Result<()> {
-    let Some((inside, name)) = node
-        .path
-        .strip_prefix("/dev")
-        .ok()
-        .and_then(|path| Some((path.parent()?, path.file_name()?)))
-    else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a device outside of /dev"));
+fn make(root: &OwnedFd, node: &Node) -> io::Result<()> {
+    let (Some(inside), Some(name)) = (node.path.parent(), node.path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a device without a name"));
     };
-    beneath::create_dir_all(dev.as_fd(), inside)?;
-    let directory = beneath::open(dev.as_fd(), inside, OFlags::PATH | OFlags::DIRECTORY)?;
-    let kind = if node.is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
-    let mode = Mode::from_raw_mode(node.mode);
-    if name == "ptmx" && inside.as_os_str().is_empty() {
+    if node.path == Path::new("/dev/ptmx") {
         // The container's own terminals are behind the link of this name.
         return Ok(());
     }
+    beneath::create_dir_all(root.as_fd(), inside)?;
+    let directory = beneath::open(root.as_fd(), inside, OFlags::PATH | OFlags::DIRECTORY)?;
+    let kind = if node.is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
+    let mode = Mode::from_raw_mode(node.mode);
     match mknodat(&directory, name, kind, mode, makedev(node.major, node.minor)) {
-        // What is mounted there keeps its owner.
-        Err(Errno::EXIST) => return Ok(()),
+        // One that was asked for twice, or is left of an earlier start.
+        Err(Errno::EXIST) => return is_that(&directory, name, node),
         other => other?,
     }
     let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
     Ok(chownat(&directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Whether what is in a device's place is that device.
+fn is_that(directory: &OwnedFd, name: &OsStr, node: &Node) -> io::Result<()> {
+    let found = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    match found.st_rdev == makedev(node.major, node.minor) {
+        true => Ok(()),
+        false => Err(Errno::EXIST.into()),
+    }
 }

@@ -1,8 +1,8 @@
 //! A container's root: its layers mounted as one file system.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use engine::ports::RootFilesystem;
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
@@ -11,7 +11,8 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
 };
 
-use crate::attach::explained;
+use crate::attach::{self, explained};
+use crate::user_namespace;
 
 /// Mounts the layers at `root.merged`.
 ///
@@ -38,6 +39,64 @@ pub(crate) fn make_place(merged: &Path) -> io::Result<()> {
 pub(crate) fn is_mounted(merged: &Path) -> bool {
     rustix::fs::statx(CWD, merged, AtFlags::empty(), StatxFlags::empty())
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// As [`mount`], with owners as a user namespace has them. The layers are mounted once more in
+/// `scratch`, a directory in memory, as long as that takes.
+pub(crate) fn mount_mapped(
+    root: &RootFilesystem,
+    users: BorrowedFd<'_>,
+    first: u32,
+    scratch: &Path,
+) -> io::Result<()> {
+    let mounted = mapped(root, users, scratch)
+        // The kernel makes a directory of its own, as the one who mounts.
+        .and_then(|mapped| user_namespace::with_files_for(first, || mount(&mapped)));
+    // The overlay has copies of its own.
+    unmap(scratch)?;
+    mounted
+}
+
+fn mapped(
+    root: &RootFilesystem,
+    users: BorrowedFd<'_>,
+    scratch: &Path,
+) -> io::Result<RootFilesystem> {
+    let place = |source: &Path, name: &str| -> io::Result<PathBuf> {
+        let target = scratch.join(name);
+        std::fs::create_dir_all(&target)?;
+        let tree = attach::tree(source, false)?;
+        attach::map_owners(&tree, users)?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        move_mount(tree.as_fd(), "", CWD, &target, flags)?;
+        Ok(target)
+    };
+    let named = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
+    let lower = root.lower.iter().enumerate();
+    let lower = lower.map(|(number, layer)| place(layer, &number.to_string()));
+    let lower = lower.collect::<io::Result<_>>()?;
+    // The kernel wants both on one mount.
+    let own = place(root.upper.parent().unwrap_or(&root.upper), "own")?;
+    Ok(RootFilesystem {
+        lower,
+        upper: own.join(named(&root.upper)),
+        work: own.join(named(&root.work)),
+        merged: root.merged.clone(),
+    })
+}
+
+/// Takes away what [`mount_mapped`] may have left. Succeeds when there is nothing.
+pub(crate) fn unmap(scratch: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(scratch) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        unmount_all(&path)?;
+        std::fs::remove_dir(&path)?;
+    }
+    std::fs::remove_dir(scratch)
 }
 
 fn configure(context: &OwnedFd, root: &RootFilesystem) -> io::Result<()> {

@@ -4,12 +4,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use engine::ports::{ContainerSpec, ExecSpec, Identity, Mount, NamespaceMode, StdioKind};
+use engine::ports::{
+    ContainerSpec, ExecSpec, Identity, Mount, NamespaceMode, SharedMemory, StdioKind,
+};
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
+use crate::container_init;
+use crate::records::Record;
+use crate::user_namespace;
+
 /// Make a container up to the point where it waits for the start. With: the file to read the
-/// start from, its three streams unless it has a terminal, its filter if it has one.
+/// start from, its three streams unless it has a terminal, its filter if it has one, its user
+/// namespace if it has one, a process if namespaces of it are to be joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CreateRequest {
     pub(crate) process: ProcessPlan,
@@ -24,13 +31,15 @@ pub(crate) struct CreateRequest {
     pub(crate) sysctls: BTreeMap<String, String>,
     /// Host and domain name, if it has its own.
     pub(crate) names: Option<(String, String)>,
-    /// Files of namespaces to join.
-    pub(crate) joined: Vec<PathBuf>,
+    /// The network namespace to join.
+    pub(crate) network: Option<PathBuf>,
+    /// Namespaces of the process that comes with the request last, as clone(2) has them.
+    pub(crate) joined: Option<i32>,
     pub(crate) own_cgroup_namespace: bool,
 }
 
-/// Run another process in a container. With: the container's first process, its three streams
-/// unless it has a terminal, its filter if it has one.
+/// Run another process in a container. With: the container's first process, the streams unless
+/// there is to be a terminal, the filter if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExecRequest {
     pub(crate) process: ProcessPlan,
@@ -55,6 +64,8 @@ pub(crate) struct ProcessPlan {
     /// Name, soft, hard; `u64::MAX` is unlimited.
     pub(crate) rlimits: Vec<(String, u64, u64)>,
     pub(crate) oom_score_adj: i32,
+    /// The guest's user that is the container's root, if it is not the guest's.
+    pub(crate) first_user: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +87,12 @@ pub(crate) struct MountPlan {
     pub(crate) source: String,
     pub(crate) destination: String,
     pub(crate) options: Vec<String>,
+    pub(crate) subpath: String,
+    /// Its owners are users of the container.
+    pub(crate) mapped: bool,
 }
 
-/// A device node of the guest, given to privileged containers.
+/// A device node of the guest, given to a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Node {
     pub(crate) path: PathBuf,
@@ -98,18 +112,28 @@ pub(crate) struct Resolved {
     pub(crate) capabilities: u64,
     /// `None` is unconfined.
     pub(crate) filter_flags: Option<u32>,
-    /// Files of other containers' namespaces to join.
-    pub(crate) joined: Vec<PathBuf>,
+    /// Namespaces of another container to join, as clone(2) has them.
+    pub(crate) joined: Option<i32>,
     pub(crate) devices: Vec<Node>,
-    /// The guest's /dev/shm, with `--ipc host`.
+    /// What is to be at /dev/shm when it is not the container's alone.
     pub(crate) shared_memory: Option<PathBuf>,
+    /// This program, if it is to be the container's init.
+    pub(crate) init: Option<PathBuf>,
 }
 
 /// The plan of a container.
 pub(crate) fn container(spec: &ContainerSpec, resolved: Resolved) -> CreateRequest {
-    let mounts = mounts(spec, &resolved);
-    let Resolved { identity, capabilities, filter_flags, mut joined, devices, .. } = resolved;
-    joined.extend(spec.network_namespace.clone());
+    let mut mounts = mounts(spec, &resolved);
+    if let Some(users) = spec.users {
+        for mount in mounts.iter_mut().filter(|mount| matches!(&*mount.kind, "tmpfs" | "devpts")) {
+            user_namespace::owners(&mut mount.options, users.first);
+        }
+    }
+    let Resolved { identity, capabilities, filter_flags, joined, devices, init, .. } = resolved;
+    let before = match init {
+        Some(_) => [container_init::PATH, container_init::SEPARATOR].map(str::to_owned).to_vec(),
+        None => Vec::new(),
+    };
     let (masked_paths, readonly_paths) = match spec.privileged {
         true => (Vec::new(), Vec::new()),
         false => (spec.masked_paths.clone(), spec.readonly_paths.clone()),
@@ -117,7 +141,7 @@ pub(crate) fn container(spec: &ContainerSpec, resolved: Resolved) -> CreateReque
     let cwd = if spec.working_dir.is_empty() { "/" } else { &spec.working_dir };
     CreateRequest {
         process: ProcessPlan {
-            args: spec.args.clone(),
+            args: [before, spec.args.clone()].concat(),
             env: with_home(&spec.env, &identity.home),
             cwd: cwd.to_owned(),
             terminal: terminal(spec.stdio, spec.terminal_size),
@@ -126,6 +150,7 @@ pub(crate) fn container(spec: &ContainerSpec, resolved: Resolved) -> CreateReque
             filter_flags,
             rlimits: spec.ulimits.clone(),
             oom_score_adj: spec.oom_score_adj,
+            first_user: spec.users.map(|users| users.first),
         },
         user: User::from(&identity),
         root: spec.root.merged.clone(),
@@ -137,6 +162,7 @@ pub(crate) fn container(spec: &ContainerSpec, resolved: Resolved) -> CreateReque
         sysctls: sysctls(spec),
         names: (spec.uts == NamespaceMode::Private)
             .then(|| (spec.hostname.clone(), spec.domainname.clone())),
+        network: spec.network_namespace.clone(),
         joined,
         own_cgroup_namespace: spec.cgroup_namespace == NamespaceMode::Private,
     }
@@ -147,8 +173,7 @@ pub(crate) fn process(
     spec: &ExecSpec,
     capabilities: u64,
     filter_flags: Option<u32>,
-    rlimits: Vec<(String, u64, u64)>,
-    oom_score_adj: i32,
+    record: &Record,
 ) -> ExecRequest {
     ExecRequest {
         process: ProcessPlan {
@@ -159,8 +184,9 @@ pub(crate) fn process(
             capabilities,
             no_new_privileges: spec.no_new_privileges,
             filter_flags,
-            rlimits,
-            oom_score_adj,
+            rlimits: record.ulimits.clone(),
+            oom_score_adj: record.oom_score_adj,
+            first_user: record.first_user,
         },
         user: spec.user.clone(),
         additional_groups: spec.additional_groups.clone(),
@@ -224,6 +250,14 @@ fn mounts(spec: &ContainerSpec, resolved: &Resolved) -> Vec<MountPlan> {
         .filter(|mount| !(dev_is_chosen && mount.destination.starts_with("/dev/")))
         .collect();
     mounts.extend(spec.mounts.iter().map(mount));
+    mounts.extend(resolved.init.as_ref().map(|program| MountPlan {
+        kind: "bind".to_owned(),
+        source: program.to_string_lossy().into_owned(),
+        destination: container_init::PATH.to_owned(),
+        options: ["bind", "ro"].map(str::to_owned).to_vec(),
+        subpath: String::new(),
+        mapped: false,
+    }));
     mounts
 }
 
@@ -242,6 +276,8 @@ fn mount(mount: &Mount) -> MountPlan {
         source: source.clone(),
         destination: parts(&mount.destination).fold(String::new(), |path, part| path + "/" + part),
         options: mount.options.clone(),
+        subpath: mount.subpath.clone(),
+        mapped: mount.of_container,
     }
 }
 
@@ -251,17 +287,19 @@ fn default_mounts(spec: &ContainerSpec, resolved: &Resolved) -> Vec<MountPlan> {
         destination: destination.to_owned(),
         kind: kind.to_owned(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
+        subpath: String::new(),
+        mapped: false,
     };
-    let access = if spec.privileged { "rw" } else { "ro" };
-    let system = ["nosuid", "noexec", "nodev", access];
+    let access = |writable| if writable { "rw" } else { "ro" };
+    let system = ["nosuid", "noexec", "nodev", access(spec.privileged)];
+    let groups = ["nosuid", "noexec", "nodev", access(spec.privileged || spec.writable_cgroups)];
     let shm_size = format!("size={}", spec.shm_size);
     let shm = match &resolved.shared_memory {
-        Some(path) => make("/dev/shm", "bind", &path.to_string_lossy(), &["rbind"]),
-        None => {
-            make("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size])
-        }
+        Some(path) => Some(make("/dev/shm", "bind", &path.to_string_lossy(), &["bind"])),
+        None if spec.shm == SharedMemory::Absent => None,
+        None => Some(make("/dev/shm", "tmpfs", "shm", &[SHM, &[&shm_size]].concat())),
     };
-    vec![
+    let mut mounts = vec![
         make("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         make("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
         make(
@@ -271,11 +309,15 @@ fn default_mounts(spec: &ContainerSpec, resolved: &Resolved) -> Vec<MountPlan> {
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         ),
         make("/sys", "sysfs", "sysfs", &system),
-        make("/sys/fs/cgroup", "cgroup", "cgroup", &system),
+        make("/sys/fs/cgroup", "cgroup", "cgroup", &groups),
         make("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        shm,
-    ]
+    ];
+    mounts.extend(shm);
+    mounts
 }
+
+/// Options of every container's shared memory, without its size.
+pub(crate) const SHM: &[&str] = &["nosuid", "noexec", "nodev", "mode=1777"];
 
 #[cfg(test)]
 mod tests;

@@ -2,19 +2,19 @@
 //! the plan.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::error::{Error, Result};
 use engine::ports::{ContainerSpec, NamespaceMode, Seccomp};
 
-use crate::device_filter::DeviceFilter;
-use crate::plan::{self, CreateRequest, Resolved};
+use crate::device_filter::{DeviceFilter, Rule};
+use crate::plan::{self, CreateRequest, Node, Resolved};
 use crate::seccomp::filter::{Filter, Filters};
 use crate::sysctls::{self, Own};
 use crate::view::Views;
-use crate::{beneath, capabilities, cgroup, identity, nodes};
+use crate::{beneath, capabilities, cgroup, identity, nodes, overlay, program, propagation};
 
 /// What is made once and used for every container.
 #[derive(Debug, Default)]
@@ -28,47 +28,99 @@ pub(crate) struct Kept {
 const SYSTEM_DIRECTORIES: [&str; 8] =
     ["dev", "dev/pts", "dev/shm", "dev/mqueue", "proc", "sys", "sys/fs", "sys/fs/cgroup"];
 
+/// What is known before the container's files are looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Given<'a> {
+    /// Where its control group is to be.
+    pub(crate) group: PathBuf,
+    /// Namespaces of another container to join, as clone(2) has them.
+    pub(crate) joined: Option<i32>,
+    /// Shared memory that is not the container's alone.
+    pub(crate) shared_memory: Option<PathBuf>,
+    /// Its user namespace, and where its layers can be mounted meanwhile.
+    pub(crate) users: Option<(BorrowedFd<'a>, PathBuf)>,
+}
+
 /// Mounts the root, looks up what depends on it, and makes the cgroup. Returns the plan and the
 /// filter that goes with it. Blocks.
 pub(crate) fn prepare(
     kept: &Kept,
     spec: &ContainerSpec,
-    joined: Vec<PathBuf>,
+    given: Given<'_>,
 ) -> Result<(CreateRequest, Option<Arc<Filter>>)> {
     check(spec)?;
+    propagation::check(&spec.mounts)?;
     let capabilities = granted(&spec.capabilities, spec.privileged)?;
     let filter = filter(&kept.filters, &spec.seccomp, &spec.capabilities, spec.privileged)?;
-    kept.views
-        .mount_root(&spec.id, &spec.root)
-        .map_err(|error| failed("cannot mount the root file system", error))?;
+    let (devices, rules) = devices(spec)?;
+    match (&given.users, spec.users) {
+        (Some((users, layers)), Some(map)) => kept.views.mount_mapped_root(&spec.id, || {
+            overlay::mount_mapped(&spec.root, *users, map.first, layers)
+        }),
+        _ => kept.views.mount_root(&spec.id, &spec.root),
+    }
+    .map_err(|error| failed("cannot mount the root file system", error))?;
     let root = beneath::open_root(&spec.root.merged)
         .map_err(|error| failed("cannot open the root file system", error))?;
     refuse_diversions(&root)?;
     let identity = identity::resolve(root.as_fd(), &spec.user, &spec.additional_groups)
         .map_err(|error| Error::invalid(error.to_string()))?;
-    create_working_directory(&root, spec)
-        .map_err(|error| failed("cannot create the working directory", error))?;
+    // Where users are others, the container's root makes it, when everything is mounted.
+    if spec.users.is_none() {
+        create_working_directory(&root, spec)
+            .map_err(|error| failed("cannot create the working directory", error))?;
+    }
     let resolved = Resolved {
         identity,
         capabilities,
         filter_flags: filter.as_ref().map(|filter| filter.flags),
-        joined,
-        devices: match spec.privileged {
-            true => nodes::all(Path::new("/dev"))
-                .map_err(|error| failed("cannot list the devices", error))?,
-            false => Vec::new(),
-        },
-        shared_memory: shared_memory(spec),
+        joined: given.joined,
+        devices,
+        shared_memory: given.shared_memory,
+        init: spec.init.then(this_program).transpose()?,
     };
-    let group = cgroup::directory(&spec.id);
-    cgroup::create(&group, &spec.cgroup)
-        .map_err(|error| failed("cannot create the cgroup", error))?;
+    cgroup::create(&given.group, &spec.cgroup).map_err(|error| match error.kind() {
+        // A device that is to be limited.
+        io::ErrorKind::NotFound => Error::not_found(error.to_string()),
+        _ => failed("cannot create the cgroup", error),
+    })?;
     if !spec.privileged {
         kept.devices
-            .attach(&group)
+            .attach(&given.group, &rules)
             .map_err(|error| failed("cannot set the device filter", error))?;
     }
     Ok((plan::container(spec, resolved), filter))
+}
+
+/// By its name: what /proc/self/exe leads to belongs to the mounts it was started from.
+fn this_program() -> Result<PathBuf> {
+    std::fs::read_link("/proc/self/exe")
+        .map_err(|error| failed("cannot find the program of the init process", error))
+}
+
+/// The guest's devices that the container gets, and what is allowed beyond the default.
+fn devices(spec: &ContainerSpec) -> Result<(Vec<Node>, Vec<Rule>)> {
+    let mut devices = match spec.privileged {
+        true => nodes::all(Path::new("/dev"))
+            .map_err(|error| failed("cannot list the devices", error))?,
+        false => Vec::new(),
+    };
+    let mut rules: Vec<Rule> = spec.device_rules.iter().flat_map(nodes::rules).collect();
+    for device in &spec.devices {
+        let (nodes, allowed) = nodes::given(device).map_err(|error| {
+            let source = &device.source;
+            let reason = error.raw_os_error().map_or_else(
+                || error.to_string(),
+                |errno| program::reason(nix::errno::Errno::from_raw(errno)),
+            );
+            Error::not_found(format!(
+                "error gathering device information while adding custom device {source:?}: {reason}"
+            ))
+        })?;
+        devices.extend(nodes);
+        rules.extend(allowed);
+    }
+    Ok((devices, rules))
 }
 
 /// The capabilities of a process.
@@ -100,9 +152,6 @@ pub(crate) fn filter(
 }
 
 fn check(spec: &ContainerSpec) -> Result<()> {
-    if matches!(spec.ipc, NamespaceMode::Container(_)) {
-        return Err(Error::unimplemented("--ipc container:… is not implemented"));
-    }
     let own = Own {
         network: spec.network_namespace.is_some(),
         ipc: spec.ipc == NamespaceMode::Private,
@@ -146,11 +195,6 @@ fn create_working_directory(root: &OwnedFd, spec: &ContainerSpec) -> io::Result<
     }
 }
 
-fn shared_memory(spec: &ContainerSpec) -> Option<PathBuf> {
-    let shared = Path::new("/dev/shm");
-    (spec.ipc == NamespaceMode::Host && shared.is_dir()).then(|| shared.to_owned())
-}
-
 pub(crate) fn failed(what: &str, error: io::Error) -> Error {
     Error::internal(what, error)
 }
@@ -184,7 +228,7 @@ mod tests {
             source: volume.path().to_str().unwrap().to_owned(),
             destination: "/data".into(),
             kind: "bind".into(),
-            options: Vec::new(),
+            ..Mount::default()
         };
         let mut spec = ContainerSpec {
             working_dir: "/data/a/b".into(),

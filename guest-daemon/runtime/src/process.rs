@@ -83,6 +83,11 @@ impl Stdio {
     }
 }
 
+/// A user of the container as the guest counts.
+pub(crate) fn guests(plan: &ProcessPlan, uid: u32) -> u32 {
+    plan.first_user.unwrap_or(0).saturating_add(uid)
+}
+
 /// How eagerly the kernel kills this process when memory runs out.
 pub(crate) fn set_oom_score(score: i32) -> Result<(), Failure> {
     std::fs::write("/proc/self/oom_score_adj", score.to_string())

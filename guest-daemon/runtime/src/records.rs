@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use engine::ports::ProcessId;
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup;
+
 const EXTENSION: &str = "json";
 
 /// A container.
@@ -21,6 +23,15 @@ pub(crate) struct Record {
     pub(crate) started: bool,
     pub(crate) ulimits: Vec<(String, u64, u64)>,
     pub(crate) oom_score_adj: i32,
+    /// Where its control group was asked to be; empty is the usual place.
+    #[serde(default)]
+    pub(crate) cgroup_parent: String,
+    /// The guest's user that is the container's root, if it is not the guest's.
+    #[serde(default)]
+    pub(crate) first_user: Option<u32>,
+    /// Its shared memory, if others may have it.
+    #[serde(default)]
+    pub(crate) shm: Option<PathBuf>,
     pub(crate) execs: BTreeMap<String, ProcessRecord>,
 }
 
@@ -31,6 +42,13 @@ pub(crate) struct ProcessRecord {
     pub(crate) start_time: u64,
     pub(crate) terminal: bool,
     pub(crate) open_stdin: bool,
+}
+
+impl Record {
+    /// The directory of its control group.
+    pub(crate) fn group(&self) -> PathBuf {
+        cgroup::directory(&self.cgroup_parent, &self.id)
+    }
 }
 
 impl ProcessRecord {
@@ -90,7 +108,9 @@ pub(crate) fn load_all(directory: &Path) -> io::Result<Vec<Record>> {
             Ok(record) => records.push(record),
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "a container's record is unreadable");
-                std::fs::rename(&path, path.with_extension("unreadable"))?;
+                if let Err(error) = std::fs::rename(&path, path.with_extension("unreadable")) {
+                    tracing::error!(%error, "it stays where it is");
+                }
             }
         }
     }

@@ -63,7 +63,7 @@ fn serve() -> io::Result<()> {
             return Err(io::ErrorKind::InvalidData.into());
         };
         match fork_one(&origin, &order, &cgroup, descriptors.next())? {
-            Ok(Side::Old) => {}
+            Ok(Side::Old(_)) => {}
             Ok(Side::New) => {
                 drop((socket, cgroup));
                 converse(origin, order.task, conversation)
@@ -84,13 +84,13 @@ fn fork_one(
 ) -> io::Result<Result<Side, Answer>> {
     let gone = || Answer::Refused("the container is not running".to_owned());
     let Some(container) = container else {
-        let forked = clone_sibling(order.namespaces, cgroup.as_fd());
+        let forked = clone_sibling(order.namespaces, Some(cgroup.as_fd()));
         return Ok(forked.map_err(|error| Answer::Failed(format!("cannot fork: {error}"))));
     };
     if setns(&container, CloneFlags::CLONE_NEWPID).is_err() {
         return Ok(Err(gone()));
     }
-    let forked = clone_sibling(order.namespaces, cgroup.as_fd()).map_err(|error| {
+    let forked = clone_sibling(order.namespaces, Some(cgroup.as_fd())).map_err(|error| {
         match error.raw_os_error() {
             // Without its first process a pid namespace takes no others.
             Some(libc::ENOMEM) => gone(),
@@ -111,6 +111,14 @@ fn converse(origin: Origin, task: Task, conversation: OwnedFd) -> ! {
         Task::Create => {
             if let Ok((request, descriptors)) = channel::receive(&conversation) {
                 create::create(origin, request, descriptors, conversation);
+            }
+        }
+        Task::Wait => {
+            if let Ok(((), _)) = channel::receive(&conversation)
+                && let Ok(answer) = origin.answer()
+                && channel::send(conversation.as_fd(), &answer, &[]).is_ok()
+            {
+                rustix::io::read(&conversation, &mut [0]).ok();
             }
         }
         Task::Exec => {

@@ -35,24 +35,28 @@ const PROC_FILES: [&str; 8] = [
 ];
 
 /// Builds it and enters it; this process must have a mount namespace of its own.
-pub(crate) fn build(request: &CreateRequest) -> Result<(), Failure> {
+pub(crate) fn build(request: &CreateRequest, users: Option<&OwnedFd>) -> Result<(), Failure> {
     let nothing = None::<&str>;
     // What is mounted here is of no concern to the guest, nor the other way round.
     mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)
         .map_err(doing("cannot separate the mounts"))?;
     let root = beneath::open_root(&request.root).map_err(doing("cannot open the root"))?;
     for mount in &request.mounts {
-        place(&root, mount).map_err(|error| {
+        place(&root, mount, users).map_err(|error| {
             let MountPlan { kind, destination, .. } = mount;
             Failure::Failed(format!("cannot mount {kind} at {destination}: {error}"))
         })?;
-    }
-    // A /dev that was bound is somebody else's.
-    if !request.mounts.iter().any(|mount| mount.destination == "/dev" && mount.kind == "bind") {
-        devices::populate(&root, &request.devices).map_err(doing("cannot make the devices"))?;
+        // Before anything of the user's is in it. A /dev that was bound is somebody else's.
+        if mount.destination == "/dev" && mount.kind != "bind" {
+            devices::populate(&root, &request.devices).map_err(doing("cannot make the devices"))?;
+        }
     }
     enter(&root).map_err(doing("cannot enter the root"))?;
     let root = beneath::open_root(Path::new("/"))?;
+    if users.is_some() {
+        beneath::create_dir_all(root.as_fd(), Path::new(&request.process.cwd))
+            .map_err(doing("cannot create the working directory"))?;
+    }
     if request.readonly_root {
         set_attributes(root.as_fd(), READ_ONLY, 0)
             .map_err(doing("cannot make the root read-only"))?;
@@ -63,7 +67,7 @@ pub(crate) fn build(request: &CreateRequest) -> Result<(), Failure> {
     mask(&root, &request.masked_paths).map_err(doing("cannot mask paths"))
 }
 
-pub(crate) fn place(root: &OwnedFd, plan: &MountPlan) -> io::Result<()> {
+pub(crate) fn place(root: &OwnedFd, plan: &MountPlan, users: Option<&OwnedFd>) -> io::Result<()> {
     let options = Options::parse(&plan.options);
     let kind = match plan.kind.as_str() {
         "cgroup" => "cgroup2",
@@ -75,7 +79,10 @@ pub(crate) fn place(root: &OwnedFd, plan: &MountPlan) -> io::Result<()> {
         let target = target(root, plan, kind == "proc")?;
         return attach::attach(&attach::new(kind, &plan.source, &options)?, target.as_fd());
     }
-    let tree = attach::tree(&plan.source, options.recursive)?;
+    let tree = tree(plan, &options)?;
+    if let (true, Some(users)) = (plan.mapped, users) {
+        attach::map_owners(&tree, users.as_fd())?;
+    }
     let is_directory = FileType::from_raw_mode(fstat(&tree)?.st_mode) == FileType::Directory;
     let destination = Path::new(&plan.destination);
     if is_directory {
@@ -90,6 +97,16 @@ pub(crate) fn place(root: &OwnedFd, plan: &MountPlan) -> io::Result<()> {
         set_attributes(tree.as_fd(), options.attributes, flags)?;
     }
     attach::attach(&tree, target.as_fd())
+}
+
+/// What is bound, as a mount that is nowhere yet.
+fn tree(plan: &MountPlan, options: &Options) -> io::Result<OwnedFd> {
+    if plan.subpath.is_empty() {
+        return attach::tree(&plan.source, options.recursive);
+    }
+    let volume = beneath::open_root(Path::new(&plan.source))?;
+    let found = beneath::open(volume.as_fd(), Path::new(&plan.subpath), OFlags::PATH)?;
+    attach::copy(found.as_fd())
 }
 
 /// The place to mount on. Nothing may hide the kernel's /proc, in which the rules about a process

@@ -13,13 +13,9 @@ pub(crate) fn send(process: ProcessId, signal: i32) -> io::Result<()> {
     send_to(&descriptor, signal)
 }
 
-/// `NotFound` when the process has ended.
-pub(crate) fn check_alive(process: ProcessId) -> io::Result<()> {
-    hold(process).map(drop)
-}
-
-/// A descriptor of the process; compared while it holds the number fast.
-fn hold(process: ProcessId) -> io::Result<OwnedFd> {
+/// A descriptor of the process, compared while it holds the number fast; `NotFound` when the
+/// process has ended.
+pub(crate) fn hold(process: ProcessId) -> io::Result<OwnedFd> {
     let gone = || io::Error::from(io::ErrorKind::NotFound);
     let pid = Pid::from_raw(process.pid).ok_or_else(gone)?;
     let descriptor = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
@@ -66,7 +62,7 @@ mod tests {
         send(process, 0).unwrap();
         let other = ProcessId { start_time: process.start_time + 1, ..process };
         assert_eq!(send(other, 0).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert_eq!(check_alive(other).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(hold(other).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

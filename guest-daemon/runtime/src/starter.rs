@@ -97,6 +97,12 @@ impl Conversation {
         }
     }
 
+    /// Tells a process that waits to go on.
+    pub(crate) fn go_on(&self) -> io::Result<()> {
+        rustix::net::send(&self.0, &[1], rustix::net::SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
     /// The first answer, which must come.
     pub(crate) fn first(&self) -> io::Result<(Answer, Option<OwnedFd>)> {
         self.next()?.ok_or_else(|| io::Error::other("the process ended before it was ready"))

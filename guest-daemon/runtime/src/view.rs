@@ -72,6 +72,24 @@ impl Views {
         Ok(move_mount(&copy, "", CWD, &root.merged, flags)?)
     }
 
+    /// As [`Views::mount_root`], for a container whose users are others in the guest: what a view
+    /// has mounted shows other owners, so it has to be closed first.
+    pub(crate) fn mount_mapped_root(
+        &self,
+        container: &str,
+        mount: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let slot = self.slot(container);
+        let slot = lock(&slot);
+        match slot.upgrade() {
+            None => mount(),
+            Some(_) => Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "files of the container are being copied, try again afterwards",
+            )),
+        }
+    }
+
     fn slot(&self, container: &str) -> Arc<Slot> {
         let mut slots = lock(&self.0);
         slots.retain(|_, slot| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
@@ -131,8 +149,10 @@ fn bind(root: &OwnedFd, mount: &engine::ports::FilesMount) -> io::Result<()> {
         source: mount.source.clone(),
         destination: mount.destination.clone(),
         options: ["rbind", "rprivate", mode].map(String::from).to_vec(),
+        subpath: String::new(),
+        mapped: false,
     };
-    rootfs::place(root, &plan).map_err(|error| {
+    rootfs::place(root, &plan, None).map_err(|error| {
         let text = format!("cannot mount {} at {}: {error}", mount.source, mount.destination);
         io::Error::new(error.kind(), text)
     })

@@ -125,6 +125,12 @@ pub struct MountRecord {
     pub create_source: bool,
     /// The volume was made for this container and goes with it.
     pub anonymous: bool,
+    /// The mounts beneath a bind do not come with it.
+    pub non_recursive: bool,
+    /// Only the mount itself is read-only, not those beneath it.
+    pub read_only_non_recursive: bool,
+    /// What of a volume is mounted.
+    pub subpath: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -85,6 +85,7 @@ pub struct HostConfig {
     pub publish_all_ports: bool,
     pub readonly_rootfs: bool,
     pub security_opt: Option<Vec<String>>,
+    pub storage_opt: BTreeMap<String, String>,
     pub tmpfs: BTreeMap<String, String>,
     pub uts_mode: String,
     pub userns_mode: String,
@@ -99,14 +100,24 @@ pub struct HostConfig {
     pub nano_cpus: i64,
     pub cgroup_parent: String,
     pub blkio_weight: u16,
+    pub blkio_weight_device: Vec<WeightDevice>,
+    pub blkio_device_read_bps: Vec<ThrottleDevice>,
+    pub blkio_device_write_bps: Vec<ThrottleDevice>,
+    pub blkio_device_read_iops: Vec<ThrottleDevice>,
+    pub blkio_device_write_iops: Vec<ThrottleDevice>,
     pub cpu_period: i64,
     pub cpu_quota: i64,
     pub cpu_realtime_period: i64,
     pub cpu_realtime_runtime: i64,
     pub cpuset_cpus: String,
     pub cpuset_mems: String,
+    pub cpu_count: i64,
+    pub cpu_percent: i64,
+    pub io_maximum_iops: u64,
+    pub io_maximum_bandwidth: u64,
     pub devices: Vec<DeviceMapping>,
     pub device_cgroup_rules: Option<Vec<String>>,
+    pub device_requests: Option<Vec<DeviceRequest>>,
     pub memory_reservation: i64,
     /// Bytes of memory and swap together; -1 is unlimited, 0 is twice the memory.
     pub memory_swap: i64,
@@ -155,9 +166,17 @@ pub struct MountRequest {
     pub volume_labels: BTreeMap<String, String>,
     pub volume_no_copy: bool,
     pub volume_driver: String,
+    pub volume_driver_options: BTreeMap<String, String>,
+    pub volume_subpath: String,
     pub tmpfs_size_bytes: i64,
     pub tmpfs_mode: u32,
+    /// A name, and perhaps a value, each.
+    pub tmpfs_options: Vec<Vec<String>>,
     pub bind_propagation: String,
+    pub bind_non_recursive: bool,
+    pub bind_create_mountpoint: bool,
+    pub bind_read_only_non_recursive: bool,
+    pub bind_read_only_force_recursive: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -166,6 +185,32 @@ pub struct DeviceMapping {
     pub path_on_host: String,
     pub path_in_container: String,
     pub cgroup_permissions: String,
+}
+
+/// A device that only a driver can give, as `--gpus` asks for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceRequest {
+    pub driver: String,
+    pub count: i64,
+    pub device_ids: Option<Vec<String>>,
+    pub capabilities: Option<Vec<Vec<String>>>,
+    pub options: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WeightDevice {
+    pub path: String,
+    pub weight: u16,
+}
+
+/// Bytes or operations a second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ThrottleDevice {
+    pub path: String,
+    pub rate: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

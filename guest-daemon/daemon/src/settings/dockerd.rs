@@ -19,7 +19,6 @@ const FIXED: &[(&str, &str)] = &[
     ("experimental", "false"),
     ("firewall-backend", "nftables"),
     ("icc", "true"),
-    ("init", "false"),
     ("ip-forward", "true"),
     ("ip-masq", "true"),
     ("ip6tables", "false"),
@@ -64,7 +63,6 @@ const UNBUILT: &[&str] = &[
     "bridge",
     "bridge-accept-fwmark",
     "cdi-spec-dir",
-    "cgroup-parent",
     "cluster-advertise",
     "cluster-store",
     "cluster-store-opt",
@@ -93,7 +91,6 @@ const UNBUILT: &[&str] = &[
     "storage-opt",
     "swarm-default-advertise-addr",
     "userland-proxy-path",
-    "userns-remap",
     "validate",
 ];
 
@@ -139,6 +136,15 @@ pub(super) fn apply(option: &str, chosen: &mut Chosen, lists: &mut Lists) -> Res
         "default-cgroupns-mode" => {
             containers.cgroupns_mode = one_of(value, &["private", "host"])?;
         }
+        "init" => containers.init = boolean(value)?,
+        "userns-remap" => {
+            containers.userns_remap = match value {
+                "" => false,
+                "default" | "dockremap" => true,
+                _ => return Err("it is always the user dockremap here".to_owned()),
+            };
+        }
+        "cgroup-parent" => containers.cgroup_parent = own,
         "no-new-privileges" => containers.no_new_privileges = boolean(value)?,
         "dns" => containers.dns.push(address(value)?.to_string()),
         "dns-search" => containers.dns_search.push(word(value)?),

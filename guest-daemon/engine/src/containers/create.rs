@@ -11,7 +11,7 @@ use super::modes::{self, NetworkMode};
 use super::state::Phase;
 use super::task::{attributes_of, spawn};
 use super::types::{CreateContainer, Created};
-use super::{Containers, merge, mounts, names, validate};
+use super::{Containers, links, merge, mounts, names, validate};
 use crate::blocking::blocking;
 use crate::config::{ContainerConfig, HostConfig, NetworkAttachment};
 use crate::error::{Error, Kind, Result};
@@ -28,7 +28,7 @@ impl Containers {
         let mut config = merge::with_image(request.config, &image.config);
         let mut host = request.host;
         merge::with_settings(&core.settings.containers, &mut host);
-        let warnings = validate::check(&config, &host, core.host.cpus)?;
+        let warnings = validate::check(&config, &host, &core.settings.containers, core.host.cpus)?;
         let id = ids::new_id();
         pin_shared(core, &config, &mut host)?;
         merge::with_defaults(&id, &core.host.name, &mut config, &mut host);
@@ -37,6 +37,10 @@ impl Containers {
         let wanted = mounts::wanted(&config, &host)?;
         self.check_bind_sources(&wanted).await?;
         let name = self.take_name(request.name.as_deref(), &id)?;
+        if let Err(error) = links::resolve(&core.registry, &name, &mut host) {
+            core.registry.release(&name);
+            return Err(error);
+        }
         let record = ContainerRecord {
             version: VERSION,
             id: id.clone(),
@@ -137,7 +141,10 @@ impl Containers {
     ) -> Result<()> {
         for (mut mount, copy) in wanted {
             if mount.kind == "volume" {
-                let (name, new) = self.core.volumes.for_container(&mount.name).await?;
+                let asked = record.host.mounts.iter().find(|request| {
+                    request.kind == "volume" && mounts::clean(&request.target) == mount.destination
+                });
+                let (name, new) = self.core.volumes.for_container(&mount.name, asked).await?;
                 if new && mount.anonymous {
                     made.push(name.clone());
                 }

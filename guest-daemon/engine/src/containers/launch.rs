@@ -3,10 +3,10 @@
 use engine_store::objects::{ContainerRecord, StoredStatus};
 
 use super::core::Core;
-use super::modes::{self, NetworkMode};
+use super::modes::{self, NetworkMode, Sharing};
 use super::snapshot::{endpoint_record, published_record};
 use super::spec::{self, Surroundings};
-use super::{files, ports};
+use super::{devices, files, links, ports};
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -61,9 +61,12 @@ async fn start(
     record: &mut ContainerRecord,
     hub: std::sync::Arc<Hub>,
 ) -> Result<(ProcessId, tokio::task::JoinHandle<()>)> {
+    devices::check_requests(&record.host)?;
+    check_shared(core, record)?;
     prepare_mounts(core, record).await?;
     let around = connect(core, record).await?;
-    let spec = spec::build(record, core.store.layout(), around)?;
+    let defaults = &core.settings.containers;
+    let spec = spec::build(record, core.store.layout(), defaults, around)?;
     let log = open_log(core, record, &hub).await.map_err(|error| {
         let text = format!("failed to initialize logging driver: {}", error.with_causes());
         Error::new(Kind::Internal, text).within(TASK_FAILED)
@@ -90,6 +93,30 @@ async fn start(
             Err(in_dockers_words(error))
         }
     }
+}
+
+/// Namespaces of other containers are there only while these run.
+fn check_shared(core: &Core, record: &ContainerRecord) -> Result<()> {
+    let shared = [("IPC", modes::ipc(&record.host)?), ("PID", modes::pid(&record.host)?)];
+    for (kind, mode) in shared {
+        let Sharing::Container(id) = mode else { continue };
+        let within = |error: Error| error.within(&format!("failed to join {kind} namespace"));
+        let other = core.registry.find(&id).map_err(within)?.look();
+        if !other.is_running() {
+            let text = format!("container {id} is not running");
+            return Err(within(Error::conflict(text)));
+        }
+        if kind == "IPC"
+            && !matches!(other.container.host.ipc_mode.as_str(), "shareable" | "host")
+            && !other.container.host.ipc_mode.starts_with("container:")
+        {
+            return Err(within(Error::invalid(format!(
+                "container {id}: non-shareable IPC (hint: use IpcMode:shareable for the donor \
+                 container)"
+            ))));
+        }
+    }
+    Ok(())
 }
 
 const TASK_FAILED: &str = "failed to create task for container";
@@ -154,7 +181,7 @@ pub(super) async fn pump_again(
 async fn prepare_mounts(core: &Core, record: &ContainerRecord) -> Result<()> {
     for mount in record.mounts.iter().filter(|mount| mount.kind == "volume") {
         // One that was removed by force comes back empty.
-        core.volumes.for_container(&mount.name).await?;
+        core.volumes.for_container(&mount.name, None).await?;
     }
     let store = core.store.clone();
     let missing: Vec<String> = record
@@ -209,13 +236,20 @@ async fn connect(core: &Core, record: &mut ContainerRecord) -> Result<Surroundin
             return Ok(around);
         }
     }
-    write_files(core, record, address.as_deref()).await?;
+    let told = links::told(&core.registry, &record.name, &record.host)?;
+    write_files(core, record, address.as_deref(), &told.hosts).await?;
+    around.links = told.env;
     Ok(around)
 }
 
-async fn write_files(core: &Core, record: &ContainerRecord, address: Option<&str>) -> Result<()> {
+async fn write_files(
+    core: &Core,
+    record: &ContainerRecord,
+    address: Option<&str>,
+    linked: &str,
+) -> Result<()> {
     let gateway = core.network.bridge().1.to_string();
-    let hosts = files::hosts(&record.config, &record.host, &gateway, address)?;
+    let hosts = files::hosts(&record.config, &record.host, &gateway, address)? + linked;
     let hostname = files::hostname(&record.config);
     let usual = files::usual_resolv_conf(&core.settings.containers, &core.network.resolv_conf());
     let resolv_conf = files::resolv_conf(&record.host, &usual);
@@ -250,6 +284,9 @@ async fn publish(core: &Core, record: &mut ContainerRecord) -> Result<()> {
 
 /// Clients derive 126 and 127 from these words.
 fn in_dockers_words(error: Error) -> Error {
+    if error.kind() == Kind::NotFound {
+        return Error::new(Kind::Internal, error.with_causes());
+    }
     if error.kind() != Kind::InvalidArgument {
         return error.within(TASK_FAILED);
     }

@@ -139,8 +139,11 @@ pub(super) fn with_defaults(
     if !labelled && (host.privileged || host.pid_mode == "host" || host.ipc_mode == "host") {
         host.security_opt.get_or_insert_default().push("label=disable".to_owned());
     }
+    // What was only warned of.
     host.memory_swappiness = None;
     host.oom_kill_disable = None;
+    host.cpu_percent = 0;
+    host.cpu_count = 0;
 }
 
 /// The program and its arguments.

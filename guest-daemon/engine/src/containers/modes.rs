@@ -2,6 +2,8 @@
 
 use crate::config::{ContainerConfig, HostConfig};
 use crate::error::{Error, Result};
+use crate::ports::SharedMemory;
+use crate::settings::ContainerDefaults;
 
 /// Which network a container is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +46,16 @@ pub(crate) fn pid(host: &HostConfig) -> Result<Sharing> {
 }
 
 pub(crate) fn ipc(host: &HostConfig) -> Result<Sharing> {
-    if host.ipc_mode == "none" {
-        return Err(Error::unimplemented("IPC mode \"none\" is not implemented"));
+    share(&host.ipc_mode, &["", "private", "shareable", "none"], "IPC")
+}
+
+/// What is at /dev/shm when the IPC namespace is the container's own.
+pub(crate) fn shared_memory(host: &HostConfig) -> SharedMemory {
+    match host.ipc_mode.as_str() {
+        "shareable" => SharedMemory::Shareable,
+        "none" => SharedMemory::Absent,
+        _ => SharedMemory::Private,
     }
-    share(&host.ipc_mode, &["", "private", "shareable"], "IPC")
 }
 
 pub(crate) fn uts(host: &HostConfig) -> Result<Sharing> {
@@ -64,6 +72,11 @@ pub(crate) fn cgroup(host: &HostConfig) -> Result<Sharing> {
         "host" => Ok(Sharing::Host),
         other => Err(Error::invalid(format!("invalid cgroup namespace mode: {other}"))),
     }
+}
+
+/// Whether the container's users are others in the guest.
+pub(crate) fn remapped(host: &HostConfig, defaults: &ContainerDefaults) -> bool {
+    defaults.userns_remap && host.userns_mode != "host"
 }
 
 fn share(mode: &str, own: &[&str], kind: &str) -> Result<Sharing> {

@@ -2,12 +2,14 @@
 
 use engine_store::objects::MountRecord;
 
-use crate::config::{ContainerConfig, HostConfig, MountRequest};
+use crate::config::{ContainerConfig, HostConfig};
 use crate::error::{Error, Result};
 
+use super::mount_requests::from_request;
 use super::names::is_allowed;
 
-const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+pub(super) const PROPAGATIONS: [&str; 6] =
+    ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 
 /// All mounts of a new container, in the order they were asked for, volumes not yet made. An
 /// anonymous volume has no name yet. Whether to fill a volume from the image comes with each.
@@ -114,72 +116,6 @@ fn apply_modes(mount: &mut MountRecord, modes: &str) -> Result<bool> {
         }
     }
     Ok(copy)
-}
-
-fn from_request(request: &MountRequest) -> Result<(MountRecord, bool)> {
-    let bad = |text: String| {
-        Err(Error::invalid(format!("invalid mount config for type \"{}\": {text}", request.kind)))
-    };
-    if request.target.is_empty() {
-        return bad("field Target must not be empty".into());
-    }
-    if !request.target.starts_with('/') {
-        return bad(format!(
-            "invalid mount path: '{}' mount path must be absolute",
-            request.target
-        ));
-    }
-    let destination = clean(&request.target);
-    if destination == "/" {
-        return bad("invalid specification: destination can't be '/'".into());
-    }
-    let mut mount = MountRecord {
-        kind: request.kind.clone(),
-        destination,
-        read_only: request.read_only,
-        ..MountRecord::default()
-    };
-    match request.kind.as_str() {
-        "bind" => {
-            if !request.source.starts_with('/') {
-                return bad(format!(
-                    "invalid mount path: '{}' mount path must be absolute",
-                    request.source
-                ));
-            }
-            mount.source = clean(&request.source);
-            mount.propagation = match request.bind_propagation.as_str() {
-                "" => "rprivate".into(),
-                known if PROPAGATIONS.contains(&known) => known.to_owned(),
-                other => return bad(format!("invalid propagation mode: {other}")),
-            };
-            Ok((mount, false))
-        }
-        "volume" => {
-            check_driver(&request.volume_driver)?;
-            mount.anonymous = request.source.is_empty();
-            if !mount.anonymous {
-                check_volume_name(&request.source)?;
-                mount.name.clone_from(&request.source);
-                mount.mode = "z".into();
-            }
-            Ok((mount, !request.volume_no_copy))
-        }
-        "tmpfs" => {
-            if !request.source.is_empty() {
-                return bad("field Source must not be specified".into());
-            }
-            mount.options = tmpfs_options("");
-            if request.tmpfs_size_bytes > 0 {
-                mount.options.push(format!("size={}", request.tmpfs_size_bytes));
-            }
-            if request.tmpfs_mode != 0 {
-                mount.options.push(format!("mode={:o}", request.tmpfs_mode));
-            }
-            Ok((mount, false))
-        }
-        other => bad(format!("mount type \"{other}\" is not implemented")),
-    }
 }
 
 /// The options of a tmpfs: safe ones, then what the user wrote.

@@ -88,6 +88,8 @@ const READ_ONLY: [&str; 5] =
 pub(crate) struct SecurityOptions {
     pub seccomp: Seccomp,
     pub no_new_privileges: bool,
+    /// The container may arrange its own control groups.
+    pub writable_cgroups: bool,
 }
 
 pub(super) fn masked_paths() -> Vec<String> {
@@ -152,6 +154,7 @@ pub(crate) fn options(host: &HostConfig) -> Result<SecurityOptions> {
     let mut options = SecurityOptions::default();
     if host.privileged {
         options.seccomp = Seccomp::Unconfined;
+        options.writable_cgroups = true;
     }
     for option in host.security_opt.as_deref().unwrap_or_default() {
         let (key, value) = match option.split_once('=').or_else(|| option.split_once(':')) {
@@ -159,6 +162,8 @@ pub(crate) fn options(host: &HostConfig) -> Result<SecurityOptions> {
             None => (option.as_str(), None),
         };
         match (key, value) {
+            ("writable-cgroups", None | Some("true" | "1")) => options.writable_cgroups = true,
+            ("writable-cgroups", Some("false" | "0")) => options.writable_cgroups = false,
             ("no-new-privileges", None | Some("true" | "1")) => options.no_new_privileges = true,
             ("no-new-privileges", Some("false" | "0")) => options.no_new_privileges = false,
             ("seccomp", Some("unconfined")) => options.seccomp = Seccomp::Unconfined,
@@ -170,11 +175,14 @@ pub(crate) fn options(host: &HostConfig) -> Result<SecurityOptions> {
                 return Err(Error::invalid("Decoding seccomp profile failed: invalid JSON"));
             }
             // There is neither AppArmor nor SELinux here to be switched off.
-            ("apparmor", Some("unconfined")) | ("label", Some("disable")) => {}
-            ("apparmor" | "label" | "writable-cgroups" | "systempaths", Some(_)) => {
+            ("apparmor", Some("unconfined")) | ("label", Some("disable")) | ("disable", None) => {}
+            ("apparmor" | "label", Some(_)) => {
                 return Err(Error::unimplemented(format!(
                     "--security-opt {option} is not implemented"
                 )));
+            }
+            (_, None) => {
+                return Err(Error::invalid(format!("invalid --security-opt 1: \"{option}\"")));
             }
             _ => return Err(Error::invalid(format!("invalid --security-opt 2: \"{option}\""))),
         }
@@ -215,6 +223,8 @@ mod tests {
             options(&host(&[], &[], &["no-new-privileges", "seccomp=unconfined"])).unwrap();
         assert!(parsed.no_new_privileges);
         assert_eq!(parsed.seccomp, Seccomp::Unconfined);
+        assert!(options(&host(&[], &[], &["writable-cgroups=true"])).unwrap().writable_cgroups);
+        assert!(options(&host(&[], &[], &["writable-cgroups=maybe"])).is_err());
         assert!(options(&host(&[], &[], &["apparmor=mine"])).is_err());
         assert!(options(&host(&[], &[], &["nonsense"])).is_err());
     }

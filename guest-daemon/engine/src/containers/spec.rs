@@ -9,13 +9,16 @@ use engine_store::objects::{ContainerRecord, MountRecord};
 use crate::config::{ContainerConfig, HostConfig, Ulimit};
 use crate::error::Result;
 use crate::ports::{
-    Cgroup, ContainerSpec, Mount, NamespaceMode, RootFilesystem, StdioKind, TerminalSize,
+    Cgroup, ContainerSpec, Mount, NamespaceMode, RootFilesystem, StdioKind, TerminalSize, UserMap,
 };
 
 use super::modes::{self, Sharing};
-use super::{mounts, security};
+use super::{devices, mounts, security};
+use crate::settings::ContainerDefaults;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The usual range of those who have no account.
+const USERS: UserMap = UserMap { first: 100_000, count: 65_536 };
 const CPU_PERIOD: i64 = 100_000;
 
 /// What only the moment of the start knows.
@@ -26,11 +29,14 @@ pub(super) struct Surroundings {
     pub files_of: String,
     /// Whether the network is the container's own: only then are its settings changed.
     pub own_network: bool,
+    /// What linked containers say of themselves.
+    pub links: Vec<String>,
 }
 
 pub(super) fn build(
     record: &ContainerRecord,
     layout: &Layout,
+    defaults: &ContainerDefaults,
     around: Surroundings,
 ) -> Result<ContainerSpec> {
     let (config, host) = (&record.config, &record.host);
@@ -42,7 +48,7 @@ pub(super) fn build(
         hostname: if shares_uts { String::new() } else { config.hostname.clone() },
         domainname: config.domainname.clone(),
         args: std::iter::once(&record.path).chain(&record.args).cloned().collect(),
-        env: environment(config, config.tty, &[]),
+        env: environment(config, config.tty, &around.links, &[]),
         working_dir: if config.working_dir.is_empty() {
             "/".to_owned()
         } else {
@@ -64,8 +70,14 @@ pub(super) fn build(
         readonly_paths: host.readonly_paths.clone().unwrap_or_default(),
         readonly_root: host.readonly_rootfs,
         mounts: all_mounts(record, layout, &around.files_of),
+        devices: devices::devices(host)?,
+        device_rules: devices::rules(host)?,
+        // In another's pid namespace there is an init process, or it is somebody else's matter.
+        init: host.init.unwrap_or(defaults.init) && modes::pid(host)? == Sharing::Own,
+        writable_cgroups: security.writable_cgroups,
         shm_size: u64::try_from(host.shm_size).unwrap_or(0),
-        cgroup: cgroup(host),
+        shm: modes::shared_memory(host),
+        cgroup: Cgroup { parent: cgroup_parent(host, defaults), ..cgroup(host) },
         ulimits: host.ulimits.iter().map(ulimit).collect(),
         sysctls: sysctls(host, around.own_network),
         oom_score_adj: host.oom_score_adj,
@@ -74,6 +86,7 @@ pub(super) fn build(
         pid: namespace(modes::pid(host)?),
         uts: namespace(modes::uts(host)?),
         cgroup_namespace: namespace(modes::cgroup(host)?),
+        users: modes::remapped(host, defaults).then_some(USERS),
     })
 }
 
@@ -96,9 +109,14 @@ fn namespace(sharing: Sharing) -> NamespaceMode {
     }
 }
 
-/// dockerd's own variables, then the container's, then more; a name without a value takes one
-/// away.
-pub(crate) fn environment(config: &ContainerConfig, tty: bool, more: &[String]) -> Vec<String> {
+/// dockerd's own variables, then those of links, then the container's, then more; a name without a
+/// value takes one away.
+pub(crate) fn environment(
+    config: &ContainerConfig,
+    tty: bool,
+    links: &[String],
+    more: &[String],
+) -> Vec<String> {
     let mut env = vec![
         ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
         ("HOSTNAME".to_owned(), config.hostname.clone()),
@@ -106,7 +124,7 @@ pub(crate) fn environment(config: &ContainerConfig, tty: bool, more: &[String]) 
     if tty {
         env.push(("TERM".to_owned(), "xterm".to_owned()));
     }
-    for entry in config.env.iter().chain(more) {
+    for entry in links.iter().chain(&config.env).chain(more) {
         let (key, value) = match entry.split_once('=') {
             Some((key, value)) => (key, Some(value)),
             None => (entry.as_str(), None),
@@ -129,6 +147,7 @@ fn all_mounts(record: &ContainerRecord, layout: &Layout, files_of: &str) -> Vec<
             destination: mounts::clean(path),
             kind: "tmpfs".into(),
             options: mounts::tmpfs_options(options),
+            ..Mount::default()
         });
     }
     for name in ["resolv.conf", "hostname", "hosts"] {
@@ -140,6 +159,8 @@ fn all_mounts(record: &ContainerRecord, layout: &Layout, files_of: &str) -> Vec<
                 destination,
                 kind: "bind".into(),
                 options: ["rbind", "rprivate", mode].map(String::from).to_vec(),
+                of_container: true,
+                ..Mount::default()
             });
         }
     }
@@ -148,23 +169,29 @@ fn all_mounts(record: &ContainerRecord, layout: &Layout, files_of: &str) -> Vec<
 }
 
 fn user_mount(mount: &MountRecord, layout: &Layout) -> Mount {
-    let mode = if mount.read_only { "ro" } else { "rw" };
-    let (source, kind, options) = match mount.kind.as_str() {
-        "tmpfs" => {
-            let mut options = mount.options.clone();
-            options.push(mode.to_owned());
-            ("tmpfs".to_owned(), "tmpfs", options)
-        }
+    let mode = match mount.read_only {
+        false => "rw",
+        true if mount.read_only_non_recursive || mount.kind == "tmpfs" => "ro",
+        true => "rro",
+    };
+    let bind = if mount.non_recursive { "bind" } else { "rbind" };
+    let (source, kind, mut options) = match mount.kind.as_str() {
+        "tmpfs" => ("tmpfs".to_owned(), "tmpfs", mount.options.clone()),
         "volume" => {
             let source = layout.volume_data(&mount.name).to_string_lossy().into_owned();
-            (source, "bind", ["rbind", "rprivate", mode].map(String::from).to_vec())
+            (source, "bind", ["rbind", "rprivate"].map(String::from).to_vec())
         }
-        _ => {
-            let options = vec!["rbind".to_owned(), mount.propagation.clone(), mode.to_owned()];
-            (mount.source.clone(), "bind", options)
-        }
+        _ => (mount.source.clone(), "bind", vec![bind.to_owned(), mount.propagation.clone()]),
     };
-    Mount { source, destination: mount.destination.clone(), kind: kind.to_owned(), options }
+    options.push(mode.to_owned());
+    Mount {
+        source,
+        destination: mount.destination.clone(),
+        kind: kind.to_owned(),
+        options,
+        subpath: mount.subpath.clone(),
+        of_container: mount.kind == "volume",
+    }
 }
 
 pub(super) fn cgroup(host: &HostConfig) -> Cgroup {
@@ -188,6 +215,17 @@ pub(super) fn cgroup(host: &HostConfig) -> Cgroup {
         // Nothing said is no limit, and nothing or less takes one away.
         pids_limit: host.pids_limit.map_or(0, |limit| if limit > 0 { limit } else { -1 }),
         blkio_weight: host.blkio_weight,
+        device_weights: devices::weights(host),
+        throttles: devices::throttles(host),
+        parent: String::new(),
+    }
+}
+
+fn cgroup_parent(host: &HostConfig, defaults: &ContainerDefaults) -> String {
+    let chosen = [&host.cgroup_parent, &defaults.cgroup_parent];
+    match chosen.into_iter().find(|parent| !parent.is_empty()) {
+        Some(parent) => mounts::clean(parent),
+        None => String::new(),
     }
 }
 
@@ -225,7 +263,7 @@ mod tests {
     fn built(record: &ContainerRecord) -> ContainerSpec {
         let around =
             Surroundings { files_of: "c1".into(), own_network: true, ..Surroundings::default() };
-        build(record, &Layout::new("/d"), around).unwrap()
+        build(record, &Layout::new("/d"), &ContainerDefaults::default(), around).unwrap()
     }
 
     #[test]

@@ -24,6 +24,11 @@ pub(super) fn apply(host: &mut HostConfig, change: &HostConfig) -> Result<()> {
         }
     }
     set(&mut host.blkio_weight, &change.blkio_weight);
+    set(&mut host.blkio_weight_device, &change.blkio_weight_device);
+    set(&mut host.blkio_device_read_bps, &change.blkio_device_read_bps);
+    set(&mut host.blkio_device_write_bps, &change.blkio_device_write_bps);
+    set(&mut host.blkio_device_read_iops, &change.blkio_device_read_iops);
+    set(&mut host.blkio_device_write_iops, &change.blkio_device_write_iops);
     set(&mut host.cpu_shares, &change.cpu_shares);
     set(&mut host.nano_cpus, &change.nano_cpus);
     set(&mut host.cpu_period, &change.cpu_period);

@@ -2,8 +2,9 @@
 
 use crate::config::{ContainerConfig, HostConfig, Ulimit};
 use crate::error::{Error, Result};
+use crate::settings::ContainerDefaults;
 
-use super::{files, health, modes, mounts, ports, restart, security, signals};
+use super::{devices, files, health, links, modes, mounts, ports, restart, security, signals};
 
 /// The least memory a container can be given.
 const LEAST_MEMORY: i64 = 6 << 20;
@@ -31,6 +32,7 @@ const ULIMITS: [&str; 16] = [
 pub(super) fn check(
     config: &ContainerConfig,
     host: &HostConfig,
+    defaults: &ContainerDefaults,
     cpus: usize,
 ) -> Result<Vec<String>> {
     config_fields(config)?;
@@ -46,6 +48,8 @@ pub(super) fn check(
     ports::wanted(config, host)?;
     files::extra_hosts(host)?;
     mounts::check_driver(&host.volume_driver)?;
+    devices::check(host)?;
+    links::check(host)?;
     not_built(host)?;
     resources(host, cpus)?;
     if host.memory == 0 && host.memory_swap > 0 {
@@ -54,6 +58,9 @@ pub(super) fn check(
         );
     }
     limits(host)?;
+    if modes::remapped(host, defaults) {
+        with_remapped_users(host)?;
+    }
     names(host)?;
     Ok(warnings(config, host))
 }
@@ -100,16 +107,16 @@ fn config_fields(config: &ContainerConfig) -> Result<()> {
 /// What a user would otherwise believe to be in force.
 fn not_built(host: &HostConfig) -> Result<()> {
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    let missing = [
-        (some(&host.links), "links"),
-        (some(&host.volumes_from), "volumes-from"),
-        (!host.devices.is_empty(), "devices"),
-        (some(&host.device_cgroup_rules), "device cgroup rules"),
-        (host.init == Some(true), "an init process (--init)"),
-        (!host.cgroup_parent.is_empty(), "a cgroup parent"),
-        (!matches!(host.userns_mode.as_str(), "" | "host"), "user namespaces"),
-        (host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0, "realtime scheduling"),
-    ];
+    let missing = [(some(&host.volumes_from), "volumes-from")];
+    if !matches!(host.userns_mode.as_str(), "" | "host") {
+        return refuse(format!("invalid user namespace mode: {}", host.userns_mode));
+    }
+    if !host.storage_opt.is_empty() {
+        return Err(Error::new(
+            crate::Kind::Internal,
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ));
+    }
     if let Some((_, what)) = missing.iter().find(|(asked, _)| *asked) {
         return Err(Error::unimplemented(format!("{what} is not implemented")));
     }
@@ -121,6 +128,25 @@ fn not_built(host: &HostConfig) -> Result<()> {
         "" | "default" => Ok(()),
         other => refuse(format!("invalid isolation '{other}' on linux")),
     }
+}
+
+/// What would be the guest's root's again.
+fn with_remapped_users(host: &HostConfig) -> Result<()> {
+    if host.privileged {
+        return refuse(
+            "privileged mode is incompatible with user namespaces.  You must run the container in \
+             the host namespace when running privileged mode",
+        );
+    }
+    if host.network_mode == "host" {
+        return refuse(
+            "cannot share the host's network namespace when user namespaces are enabled",
+        );
+    }
+    if host.pid_mode == "host" {
+        return refuse("cannot share the host PID namespace when user namespaces are enabled");
+    }
+    Ok(())
 }
 
 fn resources(host: &HostConfig, cpus: usize) -> Result<()> {
@@ -165,6 +191,11 @@ fn resources(host: &HostConfig, cpus: usize) -> Result<()> {
             "invalid CPU shares ({}): value must be a positive integer",
             host.cpu_shares
         ));
+    }
+    if host.io_maximum_bandwidth != 0 || host.io_maximum_iops != 0 {
+        return refuse(
+            "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",
+        );
     }
     if host.blkio_weight != 0 && !(10..=1000).contains(&host.blkio_weight) {
         return refuse("Range of blkio weight is from 10 to 1000");
@@ -253,6 +284,18 @@ fn discarded(host: &HostConfig) -> Vec<String> {
         warnings
             .push("Your kernel does not support OomKillDisable. OomKillDisable discarded.".into());
     }
+    if host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0 {
+        warnings.push(
+            "Your kernel does not support CPU real-time scheduling. Real-time limits discarded."
+                .into(),
+        );
+    }
+    if host.cpu_percent > 0 {
+        warnings.push("linux does not support CPU percent. Percent discarded.".into());
+    }
+    if host.cpu_count > 0 {
+        warnings.push("linux does not support CPU count. Count discarded.".into());
+    }
     warnings
 }
 
@@ -261,13 +304,19 @@ mod tests {
     use super::*;
 
     fn refused(host: &HostConfig) -> String {
-        check(&ContainerConfig::default(), host, 2).unwrap_err().to_string()
+        check(&ContainerConfig::default(), host, &ContainerDefaults::default(), 2)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn limits_out_of_range_are_refused_in_dockers_words() {
         let plain = HostConfig::default;
-        assert!(check(&ContainerConfig::default(), &plain(), 2).unwrap().is_empty());
+        assert!(
+            check(&ContainerConfig::default(), &plain(), &ContainerDefaults::default(), 2)
+                .unwrap()
+                .is_empty()
+        );
         for (host, text) in [
             (HostConfig { memory: 1 << 20, ..plain() }, "Minimum memory limit allowed is 6MB"),
             (
@@ -288,9 +337,23 @@ mod tests {
     }
 
     #[test]
+    fn users_that_are_others_exclude_what_is_the_guest_s() {
+        let defaults = ContainerDefaults { userns_remap: true, ..ContainerDefaults::default() };
+        let with = |host: &HostConfig| check(&ContainerConfig::default(), host, &defaults, 2);
+        let privileged = HostConfig { privileged: true, ..HostConfig::default() };
+        assert!(with(&privileged).unwrap_err().to_string().starts_with("privileged mode is"));
+        let host = HostConfig { network_mode: "host".into(), ..HostConfig::default() };
+        with(&host).unwrap_err();
+        with(&HostConfig { userns_mode: "host".into(), ..privileged }).unwrap();
+        let odd = HostConfig { userns_mode: "mine".into(), ..HostConfig::default() };
+        assert_eq!(with(&odd).unwrap_err().to_string(), "invalid user namespace mode: mine");
+    }
+
+    #[test]
     fn what_is_not_built_is_never_passed_over_in_silence() {
-        let host = HostConfig { init: Some(true), ..HostConfig::default() };
-        let error = check(&ContainerConfig::default(), &host, 2).unwrap_err();
+        let host = HostConfig { volumes_from: Some(vec!["a".into()]), ..HostConfig::default() };
+        let error = check(&ContainerConfig::default(), &host, &ContainerDefaults::default(), 2)
+            .unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Unimplemented);
     }
 }

@@ -12,7 +12,8 @@ use super::types::Exec;
 use super::{CreateExec, Execs, Instance, spoken};
 use crate::config::HostConfig;
 use crate::containers::{
-    Container, DetachKeys, Forward, capabilities, exit_code_of, forward_input, security_options,
+    Container, DetachKeys, Forward, capabilities, environment, exit_code_of, forward_input,
+    security_options, told_by_links,
 };
 use crate::error::{Error, Kind, Result};
 use crate::ports::{
@@ -36,7 +37,12 @@ pub(super) async fn start(
     let Exec { id, container, request, .. } = &instance.exec;
     let handle = execs.core.registry.find(container)?;
     execs.event(container, &format!("exec_start: {}", spoken(request)), id, &[]);
-    let started = match spec(&instance.exec, &handle.look().container, terminal_size) {
+    let snapshot = handle.look();
+    let told =
+        told_by_links(&execs.core.registry, &snapshot.container.name, &snapshot.container.host);
+    // One that has ended since says nothing any more.
+    let links = told.map(|told| told.env).unwrap_or_default();
+    let started = match spec(&instance.exec, &snapshot.container, &links, terminal_size) {
         Ok(spec) => execs.core.runtime.exec(container, spec).await,
         Err(error) => Err(error),
     };
@@ -204,6 +210,7 @@ impl Execs {
 fn spec(
     exec: &Exec,
     container: &Container,
+    links: &[String],
     terminal_size: Option<TerminalSize>,
 ) -> Result<ExecSpec> {
     let request = &exec.request;
@@ -218,7 +225,7 @@ fn spec(
     Ok(ExecSpec {
         id: exec.id.clone(),
         args: request.cmd.clone(),
-        env: crate::containers::environment(config, request.tty, &request.env),
+        env: environment(config, request.tty, links, &request.env),
         working_dir: [&request.working_dir, &config.working_dir]
             .into_iter()
             .find(|path| !path.is_empty())

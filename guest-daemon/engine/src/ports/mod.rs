@@ -1,5 +1,6 @@
 //! What the engine needs from the system, as traits: one adapter each, and fakes in tests.
 
+mod devices;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
 mod files;
@@ -8,12 +9,15 @@ mod runtime;
 mod syslog;
 mod usage;
 
+pub use devices::{
+    Device, DeviceAccess, DeviceKind, DeviceRule, DeviceWeight, Throttle, Throttled,
+};
 pub use files::{ContainerFiles, FilesMount, FilesSpec};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
 pub use runtime::{
     Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, NamespaceMode, OutputPipe,
     Process, ProcessEntry, ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime,
-    Seccomp, StdioKind, TerminalSize,
+    Seccomp, SharedMemory, StdioKind, TerminalSize, UserMap,
 };
 pub use syslog::{Syslog, SyslogAddress, SyslogConnection, SyslogTarget, SyslogTls};
 pub use usage::{CpuUsage, DeviceUsage, InterfaceUsage, MemoryUsage, Traffic, Usage};

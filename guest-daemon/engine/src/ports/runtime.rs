@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{ContainerFiles, FilesSpec};
+use super::devices::{Device, DeviceRule, DeviceWeight, Throttle};
 use super::usage::Usage;
+use super::{ContainerFiles, FilesSpec};
 use crate::error::{Error, Result};
 
 /// Starts and ends containers. The adapter owns mounts, namespaces, cgroups, pipes and terminals.
@@ -19,7 +20,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// Mounts the root filesystem and builds the container up to the point where its first process
     /// waits for [`Runtime::start`]. Nothing is left behind on an error.
     ///
-    /// Errors carry the texts that clients match on: a program that is not there is
+    /// An error of kind `NotFound` names something of the guest that is to be used and is not
+    /// there. Errors carry the texts that clients match on: a program that is not there is
     /// `InvalidArgument` with `exec: "x": executable file not found in $PATH`, one that may not be
     /// run has `permission denied`.
     async fn create(&self, spec: ContainerSpec) -> Result<Process>;
@@ -114,8 +116,19 @@ pub struct ContainerSpec {
     pub readonly_root: bool,
     /// Beyond the default ones (/proc, /dev, /sys, …), in mounting order.
     pub mounts: Vec<Mount>,
+    /// Beyond the harmless ones; a privileged container has all of the guest's.
+    pub devices: Vec<Device>,
+    /// Further devices that may be used when the container makes their nodes.
+    pub device_rules: Vec<DeviceRule>,
+    /// Whether its first process is one that starts the program, forwards signals to it and reaps
+    /// what it leaves behind.
+    pub init: bool,
+    /// Its own control groups may be written to.
+    pub writable_cgroups: bool,
     /// Bytes of /dev/shm.
     pub shm_size: u64,
+    /// When it has an IPC namespace of its own.
+    pub shm: SharedMemory,
     pub cgroup: Cgroup,
     /// name, soft, hard; `u64::MAX` is unlimited. Names without `RLIMIT_`, lower case.
     pub ulimits: Vec<(String, u64, u64)>,
@@ -127,6 +140,25 @@ pub struct ContainerSpec {
     pub pid: NamespaceMode,
     pub uts: NamespaceMode,
     pub cgroup_namespace: NamespaceMode,
+    /// Its users are others in the guest; `None` is that they are the guest's own.
+    pub users: Option<UserMap>,
+}
+
+/// The container's user 0 is the guest's user `first`, and so on; groups likewise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserMap {
+    pub first: u32,
+    pub count: u32,
+}
+
+/// What a container with an IPC namespace of its own has at /dev/shm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SharedMemory {
+    #[default]
+    Private,
+    /// Other containers may join the namespace and have the same.
+    Shareable,
+    Absent,
 }
 
 /// Which namespace of a kind to use.
@@ -163,11 +195,17 @@ pub struct Mount {
     pub kind: String,
     /// Mount options as mount(8) writes them (`rbind`, `ro`, `size=64k`).
     pub options: Vec<String>,
+    /// What beneath the source is bound, without leaving it by links; empty is all.
+    pub subpath: String,
+    /// The owners of its files are users of the container, and not of the guest.
+    pub of_container: bool,
 }
 
 /// Limits of the container's cgroup; 0 or empty is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cgroup {
+    /// Where the group is made, `/a/b`; empty is the usual place.
+    pub parent: String,
     /// Bytes.
     pub memory: i64,
     /// Bytes of swap alone; -1 is unlimited.
@@ -183,6 +221,8 @@ pub struct Cgroup {
     pub cpuset_mems: String,
     pub pids_limit: i64,
     pub blkio_weight: u16,
+    pub device_weights: Vec<DeviceWeight>,
+    pub throttles: Vec<Throttle>,
 }
 
 /// Which system calls are allowed.

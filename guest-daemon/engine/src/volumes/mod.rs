@@ -8,6 +8,7 @@ use engine_store::Store;
 use engine_store::objects::{VERSION, VolumeRecord};
 
 use crate::blocking::blocking;
+use crate::config::MountRequest;
 use crate::containers::{Registry, check_volume_name};
 use crate::error::{Error, Result};
 use crate::events::Events;
@@ -86,12 +87,7 @@ impl Volumes {
                 )));
             }
         }
-        if let Some(option) = request.options.keys().next() {
-            return Err(Error::unimplemented(format!(
-                "create {}: option \"{option}\" of the local driver is not implemented",
-                request.name
-            )));
-        }
+        check_options(&request.name, Some(&request.options))?;
         let (volume, _) = self.make(request.name, request.labels).await?;
         Ok(self.show(&volume))
     }
@@ -171,9 +167,15 @@ impl Volumes {
     }
 
     /// The volume of this name for a container, made when it is missing; without a name a new
-    /// one. Tells whether it is new.
-    pub(crate) async fn for_container(&self, name: &str) -> Result<(String, bool)> {
-        let (volume, new) = self.make(name.to_owned(), BTreeMap::new()).await?;
+    /// one. `asked` says what a new one is to be like. Tells whether it is new.
+    pub(crate) async fn for_container(
+        &self,
+        name: &str,
+        asked: Option<&MountRequest>,
+    ) -> Result<(String, bool)> {
+        let labels = asked.map(|asked| asked.volume_labels.clone()).unwrap_or_default();
+        check_options(name, asked.map(|asked| &asked.volume_driver_options))?;
+        let (volume, new) = self.make(name.to_owned(), labels).await?;
         Ok((volume.name, new))
     }
 
@@ -277,6 +279,15 @@ impl Volumes {
 
 fn missing(name: &str) -> Error {
     Error::not_found(format!("get {name}: no such volume"))
+}
+
+fn check_options(name: &str, options: Option<&BTreeMap<String, String>>) -> Result<()> {
+    match options.and_then(|options| options.keys().next()) {
+        None => Ok(()),
+        Some(option) => Err(Error::unimplemented(format!(
+            "create {name}: option \"{option}\" of the local driver is not implemented"
+        ))),
+    }
 }
 
 #[cfg(test)]

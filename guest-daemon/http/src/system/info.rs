@@ -80,7 +80,7 @@ fn document(system: SystemInfo, facts: &ServerFacts) -> Info {
         containerd_commit: unknown_commit(),
         runc_commit: unknown_commit(),
         init_commit: unknown_commit(),
-        security_options: security_options(settings.containers.no_new_privileges),
+        security_options: security_options(&settings.containers),
         firewall_backend: FirewallBackend { driver: "nftables".to_owned() },
         cdi_spec_dirs: Vec::new(),
         warnings: warnings(&settings.warnings),
@@ -126,10 +126,14 @@ fn registry_config(registries: &Registries) -> RegistryConfig {
     }
 }
 
-fn security_options(no_new_privileges: bool) -> Vec<String> {
-    let always = ["name=seccomp,profile=builtin", "name=cgroupns"];
-    let sometimes = no_new_privileges.then_some("name=no-new-privileges");
-    always.into_iter().chain(sometimes).map(str::to_owned).collect()
+fn security_options(containers: &ContainerDefaults) -> Vec<String> {
+    let all = [
+        (true, "name=seccomp,profile=builtin"),
+        (containers.userns_remap, "name=userns"),
+        (true, "name=cgroupns"),
+        (containers.no_new_privileges, "name=no-new-privileges"),
+    ];
+    all.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name.to_owned()).collect()
 }
 
 /// `docker info` prints them as they are.

@@ -20,7 +20,16 @@ impl NamespaceRuntime {
         let mut recovered = Vec::new();
         for record in found {
             self.records().insert(record.id.clone(), record.clone());
-            match self.revive(&record, &mut kept)? {
+            // One that cannot be taken over must not stop the others; it is ended.
+            let revived = self.revive(&record, &mut kept).unwrap_or_else(|error| {
+                tracing::error!(
+                    container = record.id,
+                    error = error.with_causes(),
+                    "a container cannot be taken over"
+                );
+                None
+            });
+            match revived {
                 Some(container) => {
                     if record.started
                         && let Err(error) = start::give_again(&self.starts(), &record.id)
@@ -29,7 +38,7 @@ impl NamespaceRuntime {
                     }
                     recovered.push(container);
                 }
-                // The earlier daemon died while making it; nobody knows of it.
+                // Most likely the earlier daemon died while making it, and nobody knows of it.
                 None => {
                     if let Err(error) = self.delete(&record.id).await {
                         tracing::error!(container = record.id, %error, "a half made container stays");
@@ -40,7 +49,9 @@ impl NamespaceRuntime {
         // What nobody asked for belongs to nobody.
         for name in kept.into_keys().filter(|name| name.starts_with("c/") || name.starts_with("e/"))
         {
-            self.init.remove(&name).await.map_err(lost)?;
+            if let Err(error) = self.init.remove(&name).await {
+                tracing::warn!(name, %error, "init keeps what nobody needs");
+            }
         }
         Ok(recovered)
     }
@@ -70,7 +81,7 @@ impl NamespaceRuntime {
             process: first,
             execs,
             started: record.started,
-            paused: cgroup::is_frozen(&cgroup::directory(&record.id)),
+            paused: cgroup::is_frozen(&record.group()),
         }))
     }
 }

@@ -58,7 +58,7 @@ fn a_default_container_is_dockers() {
     assert_eq!(request.masked_paths, ["/proc/kcore"]);
     assert_eq!(request.readonly_paths, ["/proc/sys"]);
     assert_eq!(request.names, Some(("box".to_owned(), String::new())));
-    assert_eq!(request.joined, [PathBuf::from("/run/netns/x")]);
+    assert_eq!((request.network, request.joined), (Some(PathBuf::from("/run/netns/x")), None));
     assert!(request.own_cgroup_namespace);
     assert_eq!(request.sysctls["net.ipv4.ip_unprivileged_port_start"], "0");
     assert_eq!(new_namespaces(&spec()), u64::from(ALL_NEW.cast_unsigned()));
@@ -81,6 +81,7 @@ fn chosen_mounts_replace_the_default_ones() {
         destination: destination.into(),
         kind: "bind".into(),
         options: vec!["rbind".into()],
+        ..Mount::default()
     };
     let chosen = ContainerSpec { mounts: vec![bind("/dev/shm/"), bind("/data")], ..spec() };
     let request = container(&chosen, resolved());
@@ -105,9 +106,9 @@ fn the_guests_namespaces_are_shared_by_not_making_new_ones() {
     let more = Resolved { shared_memory: Some("/dev/shm".into()), ..resolved() };
     let request = container(&shared, more);
     assert_eq!((request.names.clone(), request.own_cgroup_namespace), (None, false));
-    assert_eq!(request.joined, Vec::<PathBuf>::new());
+    assert_eq!((&request.network, request.joined), (&None, None));
     assert!(request.sysctls.is_empty());
-    assert_eq!(options(&request, "/dev/shm"), ["rbind"]);
+    assert_eq!(options(&request, "/dev/shm"), ["bind"]);
 }
 
 #[test]
@@ -116,10 +117,38 @@ fn anothers_namespaces_are_joined() {
     let joining = ContainerSpec { pid: other.clone(), uts: other.clone(), ..spec() };
     let made = u64::from((libc::CLONE_NEWNS | libc::CLONE_NEWIPC).cast_unsigned());
     assert_eq!(new_namespaces(&joining), made);
-    let more = Resolved { joined: vec!["/proc/7/ns/uts".into()], ..resolved() };
+    let more = Resolved { joined: Some(libc::CLONE_NEWUTS), ..resolved() };
     let request = container(&joining, more);
-    assert_eq!(request.joined[0], PathBuf::from("/proc/7/ns/uts"));
+    assert_eq!(request.joined, Some(libc::CLONE_NEWUTS));
     assert_eq!(request.names, None);
+}
+
+#[test]
+fn an_init_starts_the_program() {
+    let more = Resolved { init: Some("/program".into()), ..resolved() };
+    let request = container(&spec(), more);
+    assert_eq!(request.process.args, ["/sbin/docker-init", "--", "sh", "-c", "true"]);
+    let last = request.mounts.last().unwrap();
+    assert_eq!((&*last.source, &*last.destination), ("/program", "/sbin/docker-init"));
+    assert_eq!(last.options, ["bind", "ro"]);
+}
+
+#[test]
+fn shared_memory_can_be_anothers_or_absent() {
+    let absent = ContainerSpec { shm: SharedMemory::Absent, ..spec() };
+    assert!(!destinations(&container(&absent, resolved())).contains(&"/dev/shm"));
+    let more = Resolved { shared_memory: Some("/run/shm/x".into()), ..resolved() };
+    assert_eq!(options(&container(&spec(), more), "/dev/shm"), ["bind"]);
+}
+
+#[test]
+fn only_control_groups_are_writable_when_that_is_asked_for() {
+    let spec = ContainerSpec { writable_cgroups: true, ..spec() };
+    let request = container(&spec, resolved());
+    assert_eq!(
+        (&*options(&request, "/sys/fs/cgroup")[3], &*options(&request, "/sys")[3]),
+        ("rw", "ro")
+    );
 }
 
 #[test]

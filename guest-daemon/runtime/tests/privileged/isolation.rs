@@ -29,6 +29,7 @@ fn mount(kind: &str, source: &str, destination: &str, options: &[&str]) -> Mount
         destination: destination.to_owned(),
         kind: kind.to_owned(),
         options: strings(options),
+        ..Mount::default()
     }
 }
 

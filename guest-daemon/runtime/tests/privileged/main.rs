@@ -6,6 +6,7 @@ mod containers;
 mod files;
 mod init;
 mod isolation;
+mod resources;
 mod scenarios;
 
 use std::path::Path;
@@ -44,7 +45,8 @@ fn make_image(root: &Path) {
     std::fs::copy("/usr/bin/busybox", root.join("bin/busybox")).unwrap();
     for applet in [
         "sh", "cat", "id", "sleep", "ls", "stty", "tty", "env", "mknod", "head", "grep",
-        "hostname", "unshare", "readlink", "wc", "stat", "kill", "true", "pwd", "df",
+        "hostname", "unshare", "tr", "tail", "cut", "readlink", "wc", "stat", "kill", "true",
+        "pwd", "df",
     ] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
     }

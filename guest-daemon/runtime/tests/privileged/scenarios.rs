@@ -24,6 +24,7 @@ pub(crate) async fn all(init: Init) {
     killing(&runtime).await;
     crate::files::all(&runtime).await;
     crate::isolation::all(&runtime).await;
+    crate::resources::all(&runtime).await;
     assert_eq!(init.kept(), Vec::<String>::new(), "init keeps nothing");
     let left = |path: &str| {
         let path = PathBuf::from(SCRATCH).join(path);

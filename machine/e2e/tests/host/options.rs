@@ -24,6 +24,10 @@ pub(crate) const FLAGS: &[&str] = &[
     "overlay2",
     "--engine-opt",
     "log-level=warn",
+    "--engine-opt",
+    "userns-remap=default",
+    "--engine-opt",
+    "init=true",
     "--tls-san",
     "dev.example",
 ];
@@ -32,6 +36,8 @@ pub(crate) const CHECKS: &[Check<Machine>] = &[
     ("engine_options_show_in_docker_info", info),
     ("the_certificate_has_the_names_asked_for", san),
     ("inspect_has_what_was_asked_for", inspect),
+    ("users_of_containers_are_others_in_the_machine", users),
+    ("every_container_gets_an_init", init),
 ];
 
 fn info(on: &Machine) -> Result<()> {
@@ -45,6 +51,43 @@ fn info(on: &Machine) -> Result<()> {
     ensure!(*insecure == false, "{registries}");
     ensure!(registries["Mirrors"].to_string().contains("https://mirror.example"), "{registries}");
     ensure!(info["Driver"] == "overlay2", "{}", info["Driver"]);
+    Ok(())
+}
+
+fn users(on: &Machine) -> Result<()> {
+    let run = |flags: &[&str], script: &str| {
+        let words = [&["run", "--rm"], flags, &["busybox", "sh", "-c", script]].concat();
+        on.docker(words).run()?.text()
+    };
+    let options = on.docker(["info", "-f", "{{.SecurityOptions}}"]).run()?.text()?;
+    ensure!(options.contains("name=userns"), "{options}");
+    let map = run(&["-v", "owned:/v"], "cat /proc/self/uid_map; id -u; echo mine >/v/file")?;
+    let words: Vec<&str> = map.split_whitespace().collect();
+    ensure!(words == ["0", "100000", "65536", "0"], "{map}");
+    let own = run(
+        &["--userns", "host", "-v", "owned:/v"],
+        "cat /v/file /proc/self/uid_map; stat -c %u /v/file",
+    )?;
+    ensure!(
+        own.starts_with("mine\n") && own.contains("4294967295") && own.ends_with("\n0"),
+        "{own}"
+    );
+    // What is the machine's stays the machine's.
+    let harm = run(&["-v", "/run:/guest"], "echo x 2>/dev/null >/guest/harm || echo refused")?;
+    ensure!(harm == "refused", "{harm}");
+    let refused = on.docker(["run", "--rm", "--privileged", "busybox"]).run()?;
+    refused.says("privileged mode is incompatible with user namespaces")?;
+    let words = ["run", "-d", "--name", "mapped", "-u", "1000", "busybox", "sleep", "1000"];
+    on.docker(words).run()?.ok()?;
+    let seen = on.docker(["exec", "mapped", "id", "-u"]).run()?.text()?;
+    ensure!(seen == "1000", "{seen}");
+    on.docker(["rm", "-f", "mapped"]).run()?.ok()?;
+    on.docker(["volume", "rm", "owned"]).run()?.ok()
+}
+
+fn init(on: &Machine) -> Result<()> {
+    let first = on.docker(["run", "--rm", "busybox", "cat", "/proc/1/cmdline"]).run()?.text()?;
+    ensure!(first.starts_with("/sbin/docker-init\0--\0cat\0"), "{first:?}");
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use engine::config::{DeviceMapping, HostConfig, LogConfig, PortBinding, RestartPolicy, Ulimit};
+use engine::config::{HostConfig, LogConfig, PortBinding, RestartPolicy, Ulimit};
 use engine_api::host_config as api;
 
-use super::mounts;
+use super::{devices, mounts};
 use crate::error::HttpError;
 
 /// What the engine has no word for is refused rather than forgotten.
@@ -29,12 +29,7 @@ pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
         volumes_from: host.volumes_from,
         console_size: host.console_size,
         annotations: host.annotations.unwrap_or_default(),
-        mounts: host
-            .mounts
-            .unwrap_or_default()
-            .into_iter()
-            .map(mounts::request_from_api)
-            .collect::<Result<_, _>>()?,
+        mounts: host.mounts.unwrap_or_default().into_iter().map(mounts::request_from_api).collect(),
         cap_add: host.cap_add,
         cap_drop: host.cap_drop,
         cgroupns_mode: host.cgroupns_mode,
@@ -51,6 +46,7 @@ pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
         publish_all_ports: host.publish_all_ports,
         readonly_rootfs: host.readonly_rootfs,
         security_opt: host.security_opt,
+        storage_opt: host.storage_opt.unwrap_or_default(),
         tmpfs: host.tmpfs.unwrap_or_default(),
         uts_mode: host.uts_mode,
         userns_mode: host.userns_mode,
@@ -63,14 +59,24 @@ pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
         nano_cpus: host.nano_cpus,
         cgroup_parent: host.cgroup_parent,
         blkio_weight: host.blkio_weight,
+        blkio_weight_device: devices::weights_from_api(host.blkio_weight_device),
+        blkio_device_read_bps: devices::throttles_from_api(host.blkio_device_read_bps),
+        blkio_device_write_bps: devices::throttles_from_api(host.blkio_device_write_bps),
+        blkio_device_read_iops: devices::throttles_from_api(host.blkio_device_read_iops),
+        blkio_device_write_iops: devices::throttles_from_api(host.blkio_device_write_iops),
         cpu_period: host.cpu_period,
         cpu_quota: host.cpu_quota,
         cpu_realtime_period: host.cpu_realtime_period,
         cpu_realtime_runtime: host.cpu_realtime_runtime,
         cpuset_cpus: host.cpuset_cpus,
         cpuset_mems: host.cpuset_mems,
-        devices: devices_from_api(host.devices.unwrap_or_default()),
+        cpu_count: host.cpu_count,
+        cpu_percent: host.cpu_percent,
+        io_maximum_iops: host.io_maximum_iops,
+        io_maximum_bandwidth: host.io_maximum_bandwidth,
+        devices: devices::mappings_from_api(host.devices),
         device_cgroup_rules: host.device_cgroup_rules,
+        device_requests: devices::requests_from_api(host.device_requests),
         memory_reservation: host.memory_reservation,
         memory_swap: host.memory_swap,
         memory_swappiness: host.memory_swappiness,
@@ -119,6 +125,7 @@ pub(crate) fn to_api(host: &HostConfig) -> api::HostConfig {
         publish_all_ports: host.publish_all_ports,
         readonly_rootfs: host.readonly_rootfs,
         security_opt: host.security_opt.clone(),
+        storage_opt: Some(host.storage_opt.clone()),
         tmpfs: Some(host.tmpfs.clone()),
         uts_mode: host.uts_mode.clone(),
         userns_mode: host.userns_mode.clone(),
@@ -142,19 +149,24 @@ fn resources_to_api(host: &HostConfig) -> api::HostConfig {
         nano_cpus: host.nano_cpus,
         cgroup_parent: host.cgroup_parent.clone(),
         blkio_weight: host.blkio_weight,
-        blkio_weight_device: Some(Vec::new()),
-        blkio_device_read_bps: Some(Vec::new()),
-        blkio_device_write_bps: Some(Vec::new()),
-        blkio_device_read_iops: Some(Vec::new()),
-        blkio_device_write_iops: Some(Vec::new()),
+        blkio_weight_device: Some(devices::weights_to_api(&host.blkio_weight_device)),
+        blkio_device_read_bps: Some(devices::throttles_to_api(&host.blkio_device_read_bps)),
+        blkio_device_write_bps: Some(devices::throttles_to_api(&host.blkio_device_write_bps)),
+        blkio_device_read_iops: Some(devices::throttles_to_api(&host.blkio_device_read_iops)),
+        blkio_device_write_iops: Some(devices::throttles_to_api(&host.blkio_device_write_iops)),
         cpu_period: host.cpu_period,
         cpu_quota: host.cpu_quota,
         cpu_realtime_period: host.cpu_realtime_period,
         cpu_realtime_runtime: host.cpu_realtime_runtime,
         cpuset_cpus: host.cpuset_cpus.clone(),
         cpuset_mems: host.cpuset_mems.clone(),
-        devices: Some(devices_to_api(&host.devices)),
+        cpu_count: host.cpu_count,
+        cpu_percent: host.cpu_percent,
+        io_maximum_iops: host.io_maximum_iops,
+        io_maximum_bandwidth: host.io_maximum_bandwidth,
+        devices: Some(devices::mappings_to_api(&host.devices)),
         device_cgroup_rules: host.device_cgroup_rules.clone(),
+        device_requests: devices::requests_to_api(host.device_requests.as_deref()),
         memory_reservation: host.memory_reservation,
         memory_swap: host.memory_swap,
         memory_swappiness: host.memory_swappiness,
@@ -168,22 +180,9 @@ fn resources_to_api(host: &HostConfig) -> api::HostConfig {
 const DEFAULT_SHM_BYTES: i64 = 64 * 1024 * 1024;
 
 fn refuse_unknown(host: &api::HostConfig) -> Result<(), HttpError> {
-    fn given<T>(list: &Option<Vec<T>>) -> bool {
-        list.as_ref().is_some_and(|list| !list.is_empty())
-    }
-    let asked = [
-        ("HostConfig.StorageOpt", host.storage_opt.as_ref().is_some_and(|map| !map.is_empty())),
-        ("HostConfig.Cgroup", !host.cgroup.is_empty()),
-        ("HostConfig.DeviceRequests", given(&host.device_requests)),
-        ("HostConfig.BlkioWeightDevice", given(&host.blkio_weight_device)),
-        ("HostConfig.BlkioDeviceReadBps", given(&host.blkio_device_read_bps)),
-        ("HostConfig.BlkioDeviceWriteBps", given(&host.blkio_device_write_bps)),
-        ("HostConfig.BlkioDeviceReadIOps", given(&host.blkio_device_read_iops)),
-        ("HostConfig.BlkioDeviceWriteIOps", given(&host.blkio_device_write_iops)),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((name, _)) => Err(HttpError::unbuilt(name)),
-        None => Ok(()),
+    match host.cgroup.as_str() {
+        "" => Ok(()),
+        _ => Err(HttpError::unbuilt("HostConfig.Cgroup")),
     }
 }
 
@@ -206,24 +205,6 @@ fn port_bindings_to_api(map: &BTreeMap<String, Vec<PortBinding>>) -> api::PortMa
     map.iter()
         .map(|(port, list)| (port.clone(), Some(list.iter().map(binding).collect())))
         .collect()
-}
-
-fn devices_from_api(devices: Vec<api::DeviceMapping>) -> Vec<DeviceMapping> {
-    let device = |d: api::DeviceMapping| DeviceMapping {
-        path_on_host: d.path_on_host,
-        path_in_container: d.path_in_container,
-        cgroup_permissions: d.cgroup_permissions,
-    };
-    devices.into_iter().map(device).collect()
-}
-
-fn devices_to_api(devices: &[DeviceMapping]) -> Vec<api::DeviceMapping> {
-    let device = |d: &DeviceMapping| api::DeviceMapping {
-        path_on_host: d.path_on_host.clone(),
-        path_in_container: d.path_in_container.clone(),
-        cgroup_permissions: d.cgroup_permissions.clone(),
-    };
-    devices.iter().map(device).collect()
 }
 
 fn ulimits_from_api(limits: Vec<api::Ulimit>) -> Vec<Ulimit> {

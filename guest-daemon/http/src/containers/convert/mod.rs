@@ -1,6 +1,7 @@
 //! Containers between the wire and the engine.
 
 pub(crate) mod config;
+mod devices;
 pub(super) mod host_config;
 pub(super) mod inspect;
 mod mounts;

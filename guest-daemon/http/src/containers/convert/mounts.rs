@@ -24,17 +24,6 @@ pub(super) fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpEr
     let volume = mount.volume_options.unwrap_or_default();
     let driver = volume.driver_config.unwrap_or_default();
     let tmpfs = mount.tmpfs_options.unwrap_or_default();
-    let asked = [
-        ("BindOptions.NonRecursive", bind.non_recursive),
-        ("BindOptions.ReadOnlyNonRecursive", bind.read_only_non_recursive),
-        ("BindOptions.ReadOnlyForceRecursive", bind.read_only_force_recursive),
-        ("VolumeOptions.Subpath", !volume.subpath.is_empty()),
-        ("VolumeOptions.DriverConfig.Options", !driver.options.unwrap_or_default().is_empty()),
-        ("TmpfsOptions.Options", !tmpfs.options.unwrap_or_default().is_empty()),
-    ];
-    if let Some((name, _)) = asked.iter().find(|(_, asked)| *asked) {
-        return Err(HttpError::unbuilt(&format!("the mount option {name}")));
-    }
     Ok(MountRequest {
         kind: mount.kind,
         source: mount.source,
@@ -43,28 +32,42 @@ pub(super) fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpEr
         volume_labels: volume.labels.unwrap_or_default(),
         volume_no_copy: volume.no_copy,
         volume_driver: driver.name,
+        volume_driver_options: driver.options.unwrap_or_default(),
+        volume_subpath: volume.subpath,
         tmpfs_size_bytes: tmpfs.size_bytes,
         tmpfs_mode: tmpfs.mode,
+        tmpfs_options: tmpfs.options.unwrap_or_default(),
         bind_propagation: bind.propagation,
+        bind_non_recursive: bind.non_recursive,
+        bind_create_mountpoint: bind.create_mountpoint,
+        bind_read_only_non_recursive: bind.read_only_non_recursive,
+        bind_read_only_force_recursive: bind.read_only_force_recursive,
     })
 }
 
 pub(super) fn request_to_api(mount: &MountRequest) -> api::Mount {
     let bind = api::BindOptions {
         propagation: mount.bind_propagation.clone(),
-        ..api::BindOptions::default()
+        non_recursive: mount.bind_non_recursive,
+        create_mountpoint: mount.bind_create_mountpoint,
+        read_only_non_recursive: mount.bind_read_only_non_recursive,
+        read_only_force_recursive: mount.bind_read_only_force_recursive,
     };
-    let driver = api::VolumeDriver { name: mount.volume_driver.clone(), options: None };
+    let driver = api::VolumeDriver {
+        name: mount.volume_driver.clone(),
+        options: Some(mount.volume_driver_options.clone()),
+    };
+    let no_driver = driver.name.is_empty() && mount.volume_driver_options.is_empty();
     let volume = api::VolumeOptions {
         no_copy: mount.volume_no_copy,
         labels: Some(mount.volume_labels.clone()).filter(|labels| !labels.is_empty()),
-        subpath: String::new(),
-        driver_config: Some(driver).filter(|driver| !driver.name.is_empty()),
+        subpath: mount.volume_subpath.clone(),
+        driver_config: (!no_driver).then_some(driver),
     };
     let tmpfs = api::TmpfsOptions {
         size_bytes: mount.tmpfs_size_bytes,
         mode: mount.tmpfs_mode,
-        options: None,
+        options: Some(mount.tmpfs_options.clone()).filter(|options| !options.is_empty()),
     };
     api::Mount {
         kind: mount.kind.clone(),
