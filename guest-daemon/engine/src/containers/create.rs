@@ -11,7 +11,7 @@ use super::modes::{self, NetworkMode};
 use super::state::Phase;
 use super::task::{attributes_of, spawn};
 use super::types::{CreateContainer, Created};
-use super::{Containers, links, merge, mounts, names, validate};
+use super::{Containers, links, merge, mounts, names, validate, volumes_from};
 use crate::blocking::blocking;
 use crate::config::{ContainerConfig, HostConfig, NetworkAttachment};
 use crate::error::{Error, Kind, Result};
@@ -34,7 +34,8 @@ impl Containers {
         merge::with_defaults(&id, &core.host.name, &mut config, &mut host);
         let networks = networks(&config, &host, request.networks)?;
         let (path, args) = merge::command(&config)?;
-        let wanted = mounts::wanted(&config, &host)?;
+        let inherited = volumes_from::mounts(&core.registry, &host)?;
+        let wanted = mounts::wanted(&config, &host, inherited)?;
         self.check_bind_sources(&wanted).await?;
         let name = self.take_name(request.name.as_deref(), &id)?;
         if let Err(error) = links::resolve(&core.registry, &name, &mut host) {

@@ -34,6 +34,7 @@ mod top;
 mod types;
 mod update;
 mod validate;
+mod volumes_from;
 mod wait;
 
 use std::sync::Arc;

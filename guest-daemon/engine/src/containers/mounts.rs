@@ -13,9 +13,11 @@ pub(super) const PROPAGATIONS: [&str; 6] =
 
 /// All mounts of a new container, in the order they were asked for, volumes not yet made. An
 /// anonymous volume has no name yet. Whether to fill a volume from the image comes with each.
+/// `inherited` are those of other containers, which the container's own replace.
 pub(super) fn wanted(
     config: &ContainerConfig,
     host: &HostConfig,
+    inherited: Vec<MountRecord>,
 ) -> Result<Vec<(MountRecord, bool)>> {
     let mut mounts: Vec<(MountRecord, bool)> = Vec::new();
     for bind in host.binds.as_deref().unwrap_or_default() {
@@ -32,6 +34,11 @@ pub(super) fn wanted(
         absolute(path, path)?;
         if mounts.iter().any(|(mount, _)| mount.destination == clean(path)) {
             return Err(duplicate(&clean(path)));
+        }
+    }
+    for mount in inherited {
+        if !taken(&mounts, &mount.destination) {
+            mounts.push((mount, false));
         }
     }
     for path in &config.volumes {
@@ -192,7 +199,7 @@ mod tests {
     }
 
     fn one(bind: &str) -> Result<(MountRecord, bool)> {
-        let mut mounts = wanted(&ContainerConfig::default(), &host(&[bind]))?;
+        let mut mounts = wanted(&ContainerConfig::default(), &host(&[bind]), Vec::new())?;
         Ok(mounts.remove(0))
     }
 
@@ -221,7 +228,7 @@ mod tests {
         assert!(one("/x:relative").unwrap_err().to_string().ends_with("must be absolute"));
         assert!(one("/x:/").unwrap_err().to_string().ends_with("can't be '/'"));
         assert!(one("_x:/y").unwrap_err().to_string().contains("use absolute path"));
-        let twice = wanted(&ContainerConfig::default(), &host(&["a1:/x", "b1:/x/"]));
+        let twice = wanted(&ContainerConfig::default(), &host(&["a1:/x", "b1:/x/"]), Vec::new());
         assert_eq!(twice.unwrap_err().to_string(), "Duplicate mount point: /x");
     }
 
@@ -231,7 +238,7 @@ mod tests {
             volumes: ["/data".to_owned(), "/more".to_owned()].into(),
             ..ContainerConfig::default()
         };
-        let mounts = wanted(&config, &host(&["v1:/data"])).unwrap();
+        let mounts = wanted(&config, &host(&["v1:/data"]), Vec::new()).unwrap();
         assert_eq!(mounts.len(), 2);
         assert!(mounts[1].0.anonymous && mounts[1].0.destination == "/more");
     }

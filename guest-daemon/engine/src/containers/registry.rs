@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use engine_store::objects::MountRecord;
 use tokio::sync::{mpsc, watch};
 
 use super::task::Command;
@@ -27,6 +28,8 @@ pub(crate) struct Snapshot {
     pub endpoint: Option<Endpoint>,
     /// What it can be reached by for `--network container:`.
     pub namespace: Option<PathBuf>,
+    /// With all that inspect does not show.
+    pub mounts: Vec<MountRecord>,
     /// diff ids.
     pub layers: Vec<String>,
 }

@@ -84,6 +84,7 @@ pub(super) fn take(
         process,
         endpoint,
         namespace,
+        mounts: record.mounts.clone(),
         layers,
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn check(
     mounts::check_driver(&host.volume_driver)?;
     devices::check(host)?;
     links::check(host)?;
-    not_built(host)?;
+    not_here(host)?;
     resources(host, cpus)?;
     if host.memory == 0 && host.memory_swap > 0 {
         return refuse(
@@ -105,9 +105,7 @@ fn config_fields(config: &ContainerConfig) -> Result<()> {
 }
 
 /// What a user would otherwise believe to be in force.
-fn not_built(host: &HostConfig) -> Result<()> {
-    let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    let missing = [(some(&host.volumes_from), "volumes-from")];
+fn not_here(host: &HostConfig) -> Result<()> {
     if !matches!(host.userns_mode.as_str(), "" | "host") {
         return refuse(format!("invalid user namespace mode: {}", host.userns_mode));
     }
@@ -116,9 +114,6 @@ fn not_built(host: &HostConfig) -> Result<()> {
             crate::Kind::Internal,
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
         ));
-    }
-    if let Some((_, what)) = missing.iter().find(|(asked, _)| *asked) {
-        return Err(Error::unimplemented(format!("{what} is not implemented")));
     }
     match host.runtime.as_str() {
         "" | "runc" | "io.containerd.runc.v2" => {}
@@ -350,10 +345,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_never_passed_over_in_silence() {
-        let host = HostConfig { volumes_from: Some(vec!["a".into()]), ..HostConfig::default() };
-        let error = check(&ContainerConfig::default(), &host, &ContainerDefaults::default(), 2)
-            .unwrap_err();
-        assert_eq!(error.kind(), crate::Kind::Unimplemented);
+    fn what_is_not_here_is_refused() {
+        let storage = [("size".to_owned(), "1g".to_owned())].into();
+        let text =
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
+        assert_eq!(refused(&HostConfig { storage_opt: storage, ..HostConfig::default() }), text);
+        let host = HostConfig { io_maximum_iops: 1, ..HostConfig::default() };
+        assert!(refused(&host).starts_with("Invalid QoS settings"));
+    }
+
+    #[test]
+    fn what_is_only_warned_of_is_not_passed_over_in_silence() {
+        let host = HostConfig { cpu_percent: 5, cpu_realtime_period: 7, ..HostConfig::default() };
+        let warnings = check(&ContainerConfig::default(), &host, &ContainerDefaults::default(), 2);
+        assert_eq!(warnings.unwrap().len(), 2);
     }
 }
