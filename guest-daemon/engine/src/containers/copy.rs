@@ -78,7 +78,7 @@ impl Containers {
         let container = self.core.registry.find(reference)?.look().container.clone();
         for mount in container.mounts.iter().filter(|mount| mount.kind == "volume") {
             // One that was removed by force comes back empty.
-            self.core.volumes.for_container(&mount.name).await?;
+            self.core.volumes.for_container(&mount.name, None).await?;
         }
         let (store, missing) = (self.core.store.clone(), made_binds(&container));
         blocking(move || missing.iter().try_for_each(|path| store.make_guest_folder(path))).await?;

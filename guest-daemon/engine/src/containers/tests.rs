@@ -6,7 +6,7 @@ mod health;
 mod life;
 mod logs;
 mod recovery;
+mod resources;
 mod restart;
 mod seen;
-mod resources;
 mod streams;
