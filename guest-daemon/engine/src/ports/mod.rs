@@ -4,6 +4,7 @@ mod devices;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
 mod files;
+mod namespaces;
 mod network;
 mod runtime;
 mod syslog;
@@ -13,11 +14,12 @@ pub use devices::{
     Device, DeviceAccess, DeviceKind, DeviceRule, DeviceWeight, Throttle, Throttled,
 };
 pub use files::{ContainerFiles, FilesMount, FilesSpec};
+pub use namespaces::{NamespaceMode, SharedMemory, UserMap};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
 pub use runtime::{
-    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, NamespaceMode, OutputPipe,
-    Process, ProcessEntry, ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime,
-    Seccomp, SharedMemory, StdioKind, TerminalSize, UserMap,
+    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, OutputPipe, Process,
+    ProcessEntry, ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime, Seccomp,
+    StdioKind, TerminalSize,
 };
 pub use syslog::{Syslog, SyslogAddress, SyslogConnection, SyslogTarget, SyslogTls};
 pub use usage::{CpuUsage, DeviceUsage, InterfaceUsage, MemoryUsage, Traffic, Usage};

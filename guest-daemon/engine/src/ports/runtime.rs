@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::devices::{Device, DeviceRule, DeviceWeight, Throttle};
+use super::namespaces::{NamespaceMode, SharedMemory, UserMap};
 use super::usage::Usage;
 use super::{ContainerFiles, FilesSpec};
 use crate::error::{Error, Result};
@@ -142,35 +143,6 @@ pub struct ContainerSpec {
     pub cgroup_namespace: NamespaceMode,
     /// Its users are others in the guest; `None` is that they are the guest's own.
     pub users: Option<UserMap>,
-}
-
-/// The container's user 0 is the guest's user `first`, and so on; groups likewise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UserMap {
-    pub first: u32,
-    pub count: u32,
-}
-
-/// What a container with an IPC namespace of its own has at /dev/shm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SharedMemory {
-    #[default]
-    Private,
-    /// Other containers may join the namespace and have the same.
-    Shareable,
-    Absent,
-}
-
-/// Which namespace of a kind to use.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum NamespaceMode {
-    /// One of its own.
-    #[default]
-    Private,
-    /// The guest's.
-    Host,
-    /// That of another container, by id.
-    Container(String),
 }
 
 /// An overlay to be mounted.
