@@ -29,7 +29,12 @@ pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
         volumes_from: host.volumes_from,
         console_size: host.console_size,
         annotations: host.annotations.unwrap_or_default(),
-        mounts: host.mounts.unwrap_or_default().into_iter().map(mounts::request_from_api).collect(),
+        mounts: host
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .map(mounts::request_from_api)
+            .collect::<Result<_, _>>()?,
         cap_add: host.cap_add,
         cap_drop: host.cap_drop,
         cgroupns_mode: host.cgroupns_mode,
