@@ -29,12 +29,7 @@ pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
         volumes_from: host.volumes_from,
         console_size: host.console_size,
         annotations: host.annotations.unwrap_or_default(),
-        mounts: host
-            .mounts
-            .unwrap_or_default()
-            .into_iter()
-            .map(mounts::request_from_api)
-            .collect::<Result<_, _>>()?,
+        mounts: mounts::requests_from_api(host.mounts)?,
         cap_add: host.cap_add,
         cap_drop: host.cap_drop,
         cgroupns_mode: host.cgroupns_mode,

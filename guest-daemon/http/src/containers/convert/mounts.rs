@@ -7,7 +7,13 @@ use engine_api::host_config as api;
 
 use crate::error::HttpError;
 
-pub(super) fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpError> {
+pub(super) fn requests_from_api(
+    mounts: Option<Vec<api::Mount>>,
+) -> Result<Vec<MountRequest>, HttpError> {
+    mounts.into_iter().flatten().map(request_from_api).collect()
+}
+
+fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpError> {
     let kind = mount.kind.as_str();
     for (name, given, own) in [
         ("VolumeOptions", mount.volume_options.is_some(), "volume"),
