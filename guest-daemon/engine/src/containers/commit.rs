@@ -1,13 +1,14 @@
 //! `docker commit`: an image of what a container has become.
 
 use super::differences::check_there;
-use super::types::Commit;
+use super::types::{Commit, Container, Status};
 use super::{Containers, attributes_of, merge};
 use crate::error::{Error, Result};
 use crate::images::{CommitImage, Reference, apply_changes};
 
 impl Containers {
-    /// Returns the image's id. What was begun is finished even if nobody waits any more.
+    /// Returns the image's id. What was begun is finished even if nobody waits any more, so that
+    /// no container stays paused.
     pub async fn commit(&self, reference: &str, request: Commit) -> Result<String> {
         let (all, reference) = (self.clone(), reference.to_owned());
         let committing = async move { all.commit_now(&reference, request).await };
@@ -34,8 +35,9 @@ impl Containers {
             created_by: container.config.cmd.clone().unwrap_or_default().join(" "),
             config: merge::with_image(config, &container.config),
         };
-        let spooled = self.core.images.spool_container(&container.id).await?;
-        let id = self.core.images.commit_container(spooled, image, name.clone()).await?;
+        let spooled = self
+            .still(container, request.pause, || self.core.images.spool_container(&container.id));
+        let id = self.core.images.commit_container(spooled.await?, image, name.clone()).await?;
         let mut attributes = attributes_of(container);
         attributes.extend([
             ("comment".to_owned(), request.comment),
@@ -44,6 +46,27 @@ impl Containers {
         ]);
         self.core.events.publish("container", "commit", &container.id, attributes);
         Ok(id)
+    }
+
+    /// Does something while nothing of a container runs, if so wanted.
+    async fn still<T, F: Future<Output = Result<T>>>(
+        &self,
+        container: &Container,
+        wanted: bool,
+        work: impl FnOnce() -> F,
+    ) -> Result<T> {
+        let runs = container.state.status == Status::Running;
+        // One that cannot be paused is committed as it goes.
+        let paused = wanted && runs && self.pause(&container.id).await.is_ok();
+        let result = work().await;
+        if paused && let Err(error) = self.unpause(&container.id).await {
+            tracing::error!(
+                container = container.id,
+                error = error.with_causes(),
+                "a container stays paused"
+            );
+        }
+        result
     }
 }
 

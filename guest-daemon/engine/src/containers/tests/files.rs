@@ -237,3 +237,16 @@ async fn an_image_made_from_another_holds_it_and_lets_it_go_with_it() {
     let left = world.engine.images.list(&list(true)).unwrap();
     assert_eq!(left.len(), 1, "the step went with it: {left:?}");
 }
+
+#[tokio::test]
+async fn a_running_container_is_paused_while_it_is_committed_unless_it_should_not() {
+    let world = World::new().await;
+    world.create("web", &["sleep", "99"]).await;
+    world.start("web").await;
+    let told = |events: &[String]| events.iter().filter(|event| event.ends_with("pause")).count();
+    let request = |pause| Commit { pause, ..Commit::default() };
+    world.engine.containers.commit("web", request(false)).await.unwrap();
+    assert_eq!(told(&world.events().await), 0);
+    world.engine.containers.commit("web", request(true)).await.unwrap();
+    assert_eq!(told(&world.events().await), 2, "paused and unpaused");
+}
