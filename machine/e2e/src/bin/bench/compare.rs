@@ -1,4 +1,4 @@
-//! Ours and dockerd, side by side: the same work, one after the other, in one run.
+//! Ours and dockerd, side by side: the same work in turn, in one run.
 
 use std::process::Command;
 use std::time::Instant;
@@ -15,18 +15,17 @@ const TIMES: usize = 25;
 const FIRST: usize = 3;
 /// Containers that run while `docker ps` lists them: an emulated dockerd needs more than a second
 /// to start each.
-const RUNNING: usize = 50;
+const RUNNING: u32 = 50;
 
 pub(crate) fn compare(table: &mut Table) -> Result<()> {
     let machine = Machine::create("compared", &["--memory", "2048"])?;
+    let reference = Reference::start_like(&machine)?;
+    let host = format!("tcp://127.0.0.1:{}", reference.port);
     let ours = Side {
         place: Place::Unix(machine.directory().join("docker.sock")),
         docker: Box::new(|words| machine.docker(words.iter().copied())),
         weights: Box::new(|| machine.ssh([WEIGHTS]).run()?.text()),
     };
-    let mine = measure(&ours).context("our engine")?;
-    let reference = Reference::start_like(&machine)?;
-    let host = format!("tcp://127.0.0.1:{}", reference.port);
     let theirs = Side {
         place: Place::Port(reference.port),
         docker: Box::new(|words| {
@@ -37,15 +36,7 @@ pub(crate) fn compare(table: &mut Table) -> Result<()> {
         }),
         weights: Box::new(|| reference.weights()),
     };
-    let dockerd = measure(&theirs).context("dockerd")?;
-    for (mine, dockerd) in mine.iter().zip(&dockerd) {
-        let (name, unit) = (mine.name, mine.unit);
-        let ratio = mine.value / dockerd.value;
-        let value =
-            format!("{:.1} {unit}, dockerd {:.1} {unit}: {ratio:.2}", mine.value, dockerd.value);
-        table.row(name, value);
-    }
-    Ok(())
+    measure(&[ours, theirs], table)
 }
 
 const WEIGHTS: &str =
@@ -61,61 +52,70 @@ struct Side<'a> {
     weights: Box<dyn Fn() -> Result<String> + 'a>,
 }
 
-struct Measured {
-    name: &'static str,
-    unit: &'static str,
-    value: f64,
+impl Side<'_> {
+    fn docker(&self, words: &[&str]) -> Result<()> {
+        (self.docker)(words).run()?.ok()
+    }
+
+    fn weight(&self) -> Result<Weight> {
+        Ok(Weight::of(&(self.weights)()?))
+    }
 }
 
-fn measure(side: &Side<'_>) -> Result<Vec<Measured>> {
-    let docker = |words: &[&str]| (side.docker)(words).run()?.ok();
-    (side.docker)(&["load"]).run_with(&busybox()?)?.ok()?;
-    let idle = Weight::of(&(side.weights)()?);
-    let mut api = Api::connect(&side.place)?;
-    let life = median(|| api.whole_life())?;
-    let run = median(|| docker(&["run", "--rm", "busybox", "true"]))?;
-    docker(&["run", "-d", "--name", "runs", "busybox", "sleep", "100000"])?;
-    let exec = median(|| api::exec(&side.place, "runs"))?;
-    let before = Weight::of(&(side.weights)()?);
-    for _ in 0..RUNNING {
-        docker(&["run", "-d", "busybox", "sleep", "100000"])?;
+fn measure(sides: &[Side<'_>; 2], table: &mut Table) -> Result<()> {
+    let image = busybox()?;
+    for side in sides {
+        (side.docker)(&["load"]).run_with(&image)?.ok()?;
     }
-    let ps = median(|| docker(&["ps"]))?;
-    let after = Weight::of(&(side.weights)()?);
-    let each = |more: f64| more / RUNNING as f64;
-    let measured = [
-        ("create + start + wait + rm over the API, p50", "ms", life),
-        ("exec over the API, p50", "ms", exec),
-        ("docker run --rm busybox true, p50", "ms", run),
-        ("docker ps with 51 running containers, p50", "ms", ps),
-        ("the engine's processes when idle, resident", "MiB", idle.resident),
-        ("of these not shared with files", "MiB", idle.anonymous),
-        (
-            "the engine's processes, for each running container",
-            "MiB",
-            each(after.resident - before.resident),
-        ),
-        (
-            "memory of the guest, for each running container, itself included",
-            "MiB",
-            each(before.available - after.available),
-        ),
-    ];
-    Ok(measured.map(|(name, unit, value)| Measured { name, unit, value }).into())
+    let idle = [sides[0].weight()?, sides[1].weight()?];
+    let mut row = |name: &str, unit: &str, [ours, theirs]: [f64; 2]| {
+        let ratio = ours / theirs;
+        table.row(name, format!("{ours:.1} {unit}, dockerd {theirs:.1} {unit}: {ratio:.2}"));
+    };
+    row("the engine's processes when idle, resident", "MiB", idle.each_ref().map(|w| w.resident));
+    row("of these not shared with files", "MiB", idle.each_ref().map(|w| w.anonymous));
+    let mut apis = [Api::connect(&sides[0].place)?, Api::connect(&sides[1].place)?];
+    let life = medians(|side| apis[side].whole_life())?;
+    row("create + start + wait + rm over the API, p50", "ms", life);
+    for side in sides {
+        side.docker(&["run", "-d", "--name", "runs", "busybox", "sleep", "100000"])?;
+    }
+    row("exec over the API, p50", "ms", medians(|side| api::exec(&sides[side].place, "runs"))?);
+    let run = medians(|side| sides[side].docker(&["run", "--rm", "busybox", "true"]))?;
+    row("docker run --rm busybox true, p50", "ms", run);
+    let before = [sides[0].weight()?, sides[1].weight()?];
+    for side in sides {
+        for _ in 0..RUNNING {
+            side.docker(&["run", "-d", "busybox", "sleep", "100000"])?;
+        }
+    }
+    let ps = medians(|side| sides[side].docker(&["ps"]))?;
+    row(&format!("docker ps with {} running containers, p50", RUNNING + 1), "ms", ps);
+    let after = [sides[0].weight()?, sides[1].weight()?];
+    let each = |more: &dyn Fn(usize) -> f64| [0, 1].map(|side| more(side) / f64::from(RUNNING));
+    let engine = each(&|side| after[side].resident - before[side].resident);
+    row("the engine's processes, for each running container", "MiB", engine);
+    let guest = each(&|side| before[side].available - after[side].available);
+    row("memory of the guest, for each running container, itself included", "MiB", guest);
+    Ok(())
 }
 
-fn median(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
-    for _ in 0..FIRST {
-        work()?;
+/// Both do the work in turn, so that whatever else happens on this machine happens to both.
+fn medians(mut work: impl FnMut(usize) -> Result<()>) -> Result<[f64; 2]> {
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..FIRST + TIMES {
+        for (side, times) in times.iter_mut().enumerate() {
+            let begun = Instant::now();
+            work(side).with_context(|| if side == 0 { "our engine" } else { "dockerd" })?;
+            if round >= FIRST {
+                times.push(begun.elapsed().as_secs_f64() * 1000.0);
+            }
+        }
     }
-    let mut times = Vec::new();
-    for _ in 0..TIMES {
-        let begun = Instant::now();
-        work()?;
-        times.push(begun.elapsed().as_secs_f64() * 1000.0);
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(times[TIMES / 2])
+    Ok(times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[TIMES / 2]
+    }))
 }
 
 /// Memory in MiB.

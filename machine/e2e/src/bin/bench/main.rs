@@ -16,25 +16,30 @@ use serde_json::{Value, json};
 const MACHINES: usize = 5;
 const CONTAINERS: usize = 50;
 
-/// Without a word everything but the long run; `machine`, `compare` or `soak [RUNS]` for a part.
 fn main() -> Result<()> {
     let mut table = Table::default();
+    let result = measure(&mut table);
+    // What was measured before something failed was measured.
+    println!("{table}");
+    result
+}
+
+/// Without a word everything but the long run; `machine`, `compare` or `soak [RUNS]` for a part.
+fn measure(table: &mut Table) -> Result<()> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         None => {
-            whole(&mut table)?;
-            compare::compare(&mut table)?;
+            whole(table)?;
+            compare::compare(table)
         }
-        Some("machine") => whole(&mut table)?,
-        Some("compare") => compare::compare(&mut table)?,
+        Some("machine") => whole(table),
+        Some("compare") => compare::compare(table),
         Some("soak") => {
             let runs = words.next().map_or(Ok(soak::RUNS), |runs| runs.parse())?;
-            soak::soak(&mut table, runs)?;
+            soak::soak(table, runs)
         }
         Some(other) => bail!("{other} cannot be measured: machine, compare or soak [RUNS]"),
     }
-    println!("{table}");
-    Ok(())
 }
 
 fn whole(table: &mut Table) -> Result<()> {
