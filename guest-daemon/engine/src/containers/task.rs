@@ -169,7 +169,9 @@ impl TaskStarter {
         let ran = self.task.core.clock.now() - self.task.started();
         let ran = Duration::from_nanos(u64::try_from(ran).unwrap_or(0));
         self.task.began = Instant::now().checked_sub(ran).unwrap_or_else(Instant::now);
-        self.task.begin_health();
+        if !self.task.paused {
+            self.task.begin_health();
+        }
         self.task.publish();
         self.task.watch_process(process, pump);
         self.task.watch_memory();

@@ -43,13 +43,7 @@ impl Task {
             command,
             plan: Plan::of(&self.record.config),
             began: self.began,
-            status: self
-                .record
-                .state
-                .health
-                .as_ref()
-                .map(|health| health.status)
-                .unwrap_or_default(),
+            status: self.record.state.health.get_or_insert_default().status,
             token: token.clone(),
         };
         self.core.tasks.spawn(monitor.run(self.own.clone()));

@@ -44,6 +44,7 @@ impl Task {
         let within = |error: Error| error.within(&format!("Cannot pause container {id}"));
         self.core.runtime.pause(&id).await.map_err(within)?;
         self.paused = true;
+        self.end_health();
         self.publish();
         self.event("pause", &[]);
         Ok(())
@@ -57,6 +58,7 @@ impl Task {
         let within = |error: Error| error.within(&format!("Cannot unpause container {id}"));
         self.core.runtime.resume(&id).await.map_err(within)?;
         self.paused = false;
+        self.watch_health();
         self.publish();
         self.event("unpause", &[]);
         Ok(())

@@ -115,6 +115,19 @@ async fn a_new_daemon_goes_on_probing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_paused_container_is_not_probed() {
+    let world = running(check(&["CMD", "true"])).await;
+    until(&world, |health| health.status == HealthStatus::Healthy).await;
+    world.engine.containers.pause("web").await.unwrap();
+    let paused = health(&world);
+    assert_eq!(paused.status, HealthStatus::Unhealthy);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(health(&world), paused);
+    world.engine.containers.unpause("web").await.unwrap();
+    until(&world, |health| health.status == HealthStatus::Healthy).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn none_takes_the_images_check_away() {
     let world =
         running(HealthConfig { test: vec!["NONE".into()], ..HealthConfig::default() }).await;

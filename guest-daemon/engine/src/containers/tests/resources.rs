@@ -34,7 +34,7 @@ async fn a_paused_container_runs_but_does_nothing() {
     let remove = containers.remove("web", false, false).await.unwrap_err();
     assert_eq!(
         remove.to_string(),
-        "cannot remove container \"/web\": container is paused and must be unpaused first"
+        "cannot remove container \"web\": container is paused and must be unpaused first"
     );
 
     world.restart_daemon().await;
