@@ -21,7 +21,7 @@ fn full_disk(_: &Machine) -> Result<()> {
         on.docker(words).run()?.ok()
     };
     run("waits", "while :; do echo here; sleep 1; done")?;
-    on.docker(["create", "--name", "never", "busybox"]).run()?.ok()?;
+    on.docker(["create", "--name", "never", "busybox", "/bin/true"]).run()?.ok()?;
     let words = ["run", "-d", "--name", "fills", "-v", "fill:/fill", "--log-driver", "none"];
     on.docker(words.into_iter().chain(["busybox", "/bin/sh", "-c", FILL])).run()?.ok()?;
     let disk = || on.ssh(["df", "/var/lib/docker"]).run()?.text();
@@ -34,7 +34,7 @@ fn full_disk(_: &Machine) -> Result<()> {
     // Nothing new is made, and none of it is listed.
     let listed = || on.docker(["ps", "-a", "--format", "{{.Names}}"]).run()?.text();
     let before = listed()?;
-    let refused = on.docker(["create", "--name", "more", "busybox"]).run()?;
+    let refused = on.docker(["create", "--name", "more", "busybox", "/bin/true"]).run()?;
     ensure!(
         refused.code != 0 && refused.stderr.to_lowercase().contains("no space left"),
         "{refused}"
