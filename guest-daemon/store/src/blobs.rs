@@ -55,7 +55,7 @@ impl<T: Write> Write for Digesting<T> {
 }
 
 /// The digest of some bytes.
-pub(crate) fn digest_of(bytes: &[u8]) -> String {
+pub fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 

@@ -4,6 +4,9 @@ use std::io::{self, BufRead, BufReader, Read};
 
 /// What `xz -9` needs, and a little more. A stream can claim to need gigabytes.
 const XZ_MEMORY_KIB: u32 = 72 << 10;
+/// How far back zstd may refer, as a power of two, which is also what reading takes in memory.
+/// Its levels up to 19 need no more than 8 MiB.
+const LARGEST_WINDOW_LOG: u32 = 24;
 
 /// How a stream is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +48,15 @@ pub(crate) fn decompress<'a>(
             let reader = lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_MEMORY_KIB);
             (compression, Box::new(reader))
         }
-        Compression::Zstd => (compression, Box::new(zstd::Decoder::with_buffer(whole.buffered())?)),
+        Compression::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(whole.buffered())?;
+            decoder.window_log_max(LARGEST_WINDOW_LOG)?;
+            (compression, Box::new(decoder))
+        }
     })
 }
 
-fn detect(first: &[u8]) -> Compression {
+pub(crate) fn detect(first: &[u8]) -> Compression {
     match first {
         [0x1f, 0x8b, ..] => Compression::Gzip,
         [b'B', b'Z', b'h', ..] => Compression::Bzip2,

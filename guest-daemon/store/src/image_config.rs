@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Store;
+use crate::blobs::digest_of;
 use crate::error::{Result, StoreError};
 use crate::layout;
 use crate::objects::{HistoryRecord, ImageRecord, VERSION};
@@ -146,6 +147,23 @@ impl Store {
         let id = self.put_blob(&bytes)?;
         Ok(ImageRecord { parent: image.parent, ..parse(&id, &bytes)? })
     }
+
+    /// Keeps the configuration of an image made elsewhere.
+    pub fn keep_image(&self, document: &[u8]) -> Result<ImageRecord> {
+        let image = read_image(document)?;
+        self.put_blob(document)?;
+        Ok(image)
+    }
+
+    /// The configuration as it was received.
+    pub fn image_document(&self, id: &str) -> Result<Vec<u8>> {
+        self.read_blob(id, DOCUMENT_LIMIT)
+    }
+}
+
+/// What a configuration says, without keeping it.
+pub fn read_image(document: &[u8]) -> Result<ImageRecord> {
+    parse(&digest_of(document), document)
 }
 
 /// Reads a configuration document.

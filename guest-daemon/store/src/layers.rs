@@ -9,8 +9,11 @@ use crate::blobs::Digesting;
 use crate::compression;
 use crate::database::{Change, Table};
 use crate::error::{Result, StoreError};
-use crate::objects::{LayerRecord, VERSION};
+use crate::objects::{CompressedRecord, LayerRecord, VERSION};
 use crate::{atomic, layout, trees, unpack};
+
+/// As many as are remembered for a layer.
+const MOST_REPOSITORIES: usize = 16;
 
 impl Store {
     pub fn layer(&self, diff_id: &str) -> Result<Option<LayerRecord>> {
@@ -49,17 +52,9 @@ impl Store {
         expected: Option<&str>,
         folder: &Path,
     ) -> Result<LayerRecord> {
-        let diff = folder.join("diff");
-        fs::create_dir_all(&diff).map_err(StoreError::io("make a layer's folder"))?;
-        set_traversable(&diff)?;
         let archive = File::open(file).map_err(StoreError::io("open a layer"))?;
         let blob_size = archive.metadata().map_err(StoreError::io("open a layer"))?.len();
-        let (_, reader) =
-            compression::decompress(archive).map_err(StoreError::io("read a layer"))?;
-        let mut reader = Digesting::new(io::BufReader::with_capacity(64 * 1024, reader));
-        let size = unpack::unpack(&mut reader, &diff).map_err(StoreError::io("unpack a layer"))?;
-        drain(&mut reader).map_err(StoreError::io("read a layer"))?;
-        let diff_id = reader.digest();
+        let (size, diff_id) = unpack_into(archive, folder)?;
         if let Some(expected) = expected
             && expected != diff_id
         {
@@ -69,28 +64,71 @@ impl Store {
                 found: diff_id,
             });
         }
-        if let Some(known) = self.layer(&diff_id)? {
+        let record = LayerRecord {
+            version: VERSION,
+            diff_id,
+            size,
+            blob: blob.to_owned(),
+            blob_size,
+            ..LayerRecord::default()
+        };
+        self.keep_layer(record, folder, file)
+    }
+
+    /// Makes an unpacked layer and its blob visible, unless the layer has come in another way
+    /// meanwhile.
+    pub(crate) fn keep_layer(
+        &self,
+        record: LayerRecord,
+        folder: &Path,
+        file: &Path,
+    ) -> Result<LayerRecord> {
+        let opened = trees::open_directory(folder).map_err(StoreError::errno("open a layer"))?;
+        rustix::fs::syncfs(&opened).map_err(StoreError::errno("synchronise a layer"))?;
+        let _alone = self.layers_change();
+        if let Some(known) = self.layer(&record.diff_id)? {
             trees::remove(folder)?;
             return Ok(known);
         }
-        let opened = trees::open_directory(folder).map_err(StoreError::errno("open a layer"))?;
-        rustix::fs::syncfs(&opened).map_err(StoreError::errno("synchronise a layer"))?;
-        self.adopt_blob(file, blob)?;
-        let place = self.layout().layer(&diff_id);
+        self.adopt_blob(file, &record.blob)?;
+        let place = self.layout().layer(&record.diff_id);
         if place.exists() {
             self.discard(&place)?;
         }
         fs::rename(folder, &place).map_err(StoreError::io("keep a layer"))?;
         atomic::sync_folder(&self.layout().layers())?;
         atomic::sync_folder(&self.layout().blobs())?;
-        let record =
-            LayerRecord { version: VERSION, diff_id, size, blob: blob.to_owned(), blob_size };
         self.metadata().apply(&[Change::put(Table::Layers, &record.diff_id, &record)?])?;
         Ok(record)
     }
 
+    /// Remembers that a repository has a layer, and as what.
+    pub fn note_layer(
+        &self,
+        diff_id: &str,
+        repository: &str,
+        compressed: Option<CompressedRecord>,
+    ) -> Result<()> {
+        let _alone = self.layers_change();
+        let Some(mut layer) = self.layer(diff_id)? else { return Ok(()) };
+        let before = layer.clone();
+        if layer.repositories.last().is_none_or(|last| last != repository) {
+            layer.repositories.retain(|known| known != repository);
+            layer.repositories.push(repository.to_owned());
+        }
+        if layer.repositories.len() > MOST_REPOSITORIES {
+            layer.repositories.remove(0);
+        }
+        layer.compressed = compressed.or(layer.compressed);
+        if layer == before {
+            return Ok(());
+        }
+        self.metadata().apply(&[Change::put(Table::Layers, diff_id, &layer)?])
+    }
+
     /// Removes layers that no image and no container stands on any more.
-    pub(crate) fn remove_layers(&self, diff_ids: &[String]) -> Result<()> {
+    pub fn remove_layers(&self, diff_ids: &[String]) -> Result<()> {
+        let _alone = self.layers_change();
         let mut changes = Vec::new();
         let mut gone = Vec::new();
         for diff_id in diff_ids {
@@ -109,6 +147,19 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Unpacks a tar, plain or compressed, into a folder's `diff`; returns the bytes of its files and
+/// its diff id.
+pub(crate) fn unpack_into(archive: impl Read + Send, folder: &Path) -> Result<(u64, String)> {
+    let diff = folder.join("diff");
+    fs::create_dir_all(&diff).map_err(StoreError::io("make a layer's folder"))?;
+    set_traversable(&diff)?;
+    let (_, reader) = compression::decompress(archive).map_err(StoreError::io("read a layer"))?;
+    let mut reader = Digesting::new(io::BufReader::with_capacity(64 * 1024, reader));
+    let size = unpack::unpack(&mut reader, &diff).map_err(StoreError::io("unpack a layer"))?;
+    drain(&mut reader).map_err(StoreError::io("read a layer"))?;
+    Ok((size, reader.digest()))
 }
 
 /// The root of a container's file system shows this mode when no archive says otherwise.

@@ -197,6 +197,18 @@ pub struct LayerRecord {
     /// The tar as it was received, perhaps compressed.
     pub blob: String,
     pub blob_size: u64,
+    /// What it was compressed to for a registry, when the blob itself is not compressed.
+    pub compressed: Option<CompressedRecord>,
+    /// Repositories that have it, the newest last.
+    pub repositories: Vec<String>,
+}
+
+/// A blob that is not kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CompressedRecord {
+    pub digest: String,
+    pub size: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

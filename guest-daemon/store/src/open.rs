@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 
@@ -26,6 +26,8 @@ struct Inner {
     layout: Layout,
     metadata: Metadata,
     next_temporary: AtomicU64,
+    /// Held while a layer becomes visible or goes.
+    layers: Mutex<()>,
     /// Tells the temporary files of this opening from older ones, in nanoseconds since 1970.
     opened: i128,
 }
@@ -54,6 +56,7 @@ impl Store {
                 layout,
                 metadata,
                 next_temporary: AtomicU64::new(0),
+                layers: Mutex::new(()),
                 opened: jiff::Timestamp::now().as_nanosecond(),
             }),
         };
@@ -73,6 +76,10 @@ impl Store {
 
     pub(crate) fn metadata(&self) -> &Metadata {
         &self.inner.metadata
+    }
+
+    pub(crate) fn layers_change(&self) -> MutexGuard<'_, ()> {
+        self.inner.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new path under `tmp/`.

@@ -3,6 +3,7 @@
 mod containers;
 mod images;
 mod opening;
+mod receiving;
 mod unpacking;
 mod volumes;
 

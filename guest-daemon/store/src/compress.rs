@@ -1,0 +1,102 @@
+//! Layers on their way to a registry: compressed, as registries expect them.
+
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::Store;
+use crate::blobs::Digesting;
+use crate::compression::{self, Compression as Detected};
+use crate::error::{Result, StoreError};
+use crate::objects::{CompressedRecord, LayerRecord};
+
+const CHUNK: usize = 64 * 1024;
+
+impl Store {
+    /// Hands the layer's blob on in parts as it is, if it is compressed; otherwise compresses it.
+    /// `seen` is told how many bytes of the blob were read. Returns what was handed on.
+    pub fn send_layer(
+        &self,
+        layer: &LayerRecord,
+        sink: impl FnMut(Bytes) -> io::Result<()>,
+        seen: impl FnMut(u64) + Send,
+    ) -> Result<CompressedRecord> {
+        let sending = || StoreError::io("send a layer");
+        let reader = Seen { inner: self.open_blob(&layer.blob)?, count: 0, seen };
+        let mut writer = Digesting::new(Sink { sink, buffer: Vec::with_capacity(CHUNK) });
+        if self.layer_media_type(layer)?.is_some() {
+            copy(reader, &mut writer).map_err(sending())?;
+        } else {
+            let (_, reader) = compression::decompress(reader).map_err(sending())?;
+            let mut encoder = GzEncoder::new(&mut writer, Compression::default());
+            copy(reader, &mut encoder).map_err(sending())?;
+            encoder.finish().map_err(sending())?;
+        }
+        writer.flush().map_err(sending())?;
+        Ok(CompressedRecord { digest: writer.digest(), size: writer.count })
+    }
+
+    /// The media type of the blob, or nothing if it is not compressed as registries know it.
+    pub fn layer_media_type(&self, layer: &LayerRecord) -> Result<Option<&'static str>> {
+        let mut first = [0; 4];
+        let mut file = self.open_blob(&layer.blob)?;
+        // A shorter file is not compressed.
+        drop(file.read_exact(&mut first));
+        Ok(match compression::detect(&first) {
+            Detected::None | Detected::Bzip2 | Detected::Xz => None,
+            Detected::Gzip => Some("application/vnd.docker.image.rootfs.diff.tar.gzip"),
+            Detected::Zstd => Some("application/vnd.oci.image.layer.v1.tar+zstd"),
+        })
+    }
+}
+
+fn copy(mut reader: impl Read, writer: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(()),
+            length => writer.write_all(&buffer[..length])?,
+        }
+    }
+}
+
+struct Seen<R, F> {
+    inner: R,
+    count: u64,
+    seen: F,
+}
+
+impl<R: Read, F: FnMut(u64)> Read for Seen<R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.count += length as u64;
+        (self.seen)(self.count);
+        Ok(length)
+    }
+}
+
+/// Collects what is written into parts worth sending.
+struct Sink<F> {
+    sink: F,
+    buffer: Vec<u8>,
+}
+
+impl<F: FnMut(Bytes) -> io::Result<()>> Write for Sink<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= CHUNK {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
+        (self.sink)(Bytes::from(full))
+    }
+}
