@@ -9,8 +9,12 @@ pub enum Kind {
     Conflict,
     /// The request itself is wrong.
     InvalidArgument,
+    /// The caller is not who they say, or did not say who they are.
+    Unauthorized,
     /// The caller may not do this.
     Forbidden,
+    /// The caller asked too often.
+    TooManyRequests,
     /// Not now; later may work.
     Unavailable,
     /// Not built yet.

@@ -13,9 +13,9 @@ use crate::containers::{Containers, Core, Registry};
 use crate::error::Result;
 use crate::events::Events;
 use crate::exec::{Execs, Table};
-use crate::images::Images;
+use crate::images::{Images, Surroundings};
 use crate::networks::Networks;
-use crate::ports::{Network, Runtime, Syslog};
+use crate::ports::{self, Network, Runtime, Syslog};
 use crate::settings::Settings;
 use crate::system::System;
 use crate::time::Clock;
@@ -30,6 +30,7 @@ pub struct EngineConfig {
     pub runtime: Arc<dyn Runtime>,
     pub network: Arc<dyn Network>,
     pub syslog: Arc<dyn Syslog>,
+    pub remote: Arc<dyn ports::Registry>,
     pub host: HostFacts,
     pub settings: Settings,
     pub clock: Arc<dyn Clock>,
@@ -59,7 +60,17 @@ impl std::fmt::Debug for EngineConfig {
 impl Engine {
     /// Opens the store, takes over what an earlier daemon left running, and is ready.
     pub async fn open(config: EngineConfig) -> Result<Arc<Self>> {
-        let EngineConfig { data_root, run_root, runtime, network, syslog, host, settings, clock } =
+        let EngineConfig {
+            data_root,
+            run_root,
+            runtime,
+            network,
+            syslog,
+            remote,
+            host,
+            settings,
+            clock,
+        } =
             config;
         let run = run_root.clone();
         let store = blocking(move || {
@@ -70,13 +81,15 @@ impl Engine {
         let events = Events::new(Arc::clone(&clock));
         let registry = Registry::default();
         let architecture = docker_architecture(&host.architecture).to_owned();
-        let images = Images::open(
-            store.clone(),
-            registry.clone(),
-            events.clone(),
-            Arc::clone(&clock),
+        let images = Images::open(Surroundings {
+            store: store.clone(),
+            registry: registry.clone(),
+            remote,
+            transfers: settings.transfers,
+            events: events.clone(),
+            clock: Arc::clone(&clock),
             architecture,
-        )
+        })
         .await?;
         let volumes =
             Volumes::open(store.clone(), registry.clone(), events.clone(), Arc::clone(&clock))

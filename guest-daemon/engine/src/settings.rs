@@ -11,6 +11,7 @@ pub struct Settings {
     pub labels: Vec<String>,
     pub registries: Registries,
     pub proxies: Proxies,
+    pub transfers: Transfers,
     pub debug: bool,
     pub containers: ContainerDefaults,
     /// Whole sentences about what was asked for and cannot be had.
@@ -36,6 +37,21 @@ impl Default for Registries {
             insecure_hosts: Vec::new(),
             mirrors: Vec::new(),
         }
+    }
+}
+
+/// How many layers travel at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfers {
+    pub downloads: usize,
+    pub uploads: usize,
+    /// How often one that fails is begun again without getting any further.
+    pub attempts: usize,
+}
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self { downloads: 3, uploads: 5, attempts: 5 }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::{ContainerConfig, HostConfig};
 use crate::containers::{AttachOptions, CreateContainer, LogOptions, WaitCondition};
 use crate::events::EventsRequest;
 use crate::images::{ByteStream, ImportImage};
-use crate::ports::fakes::{FakeNetwork, FakeRuntime, FakeSyslog};
+use crate::ports::fakes::{FakeNetwork, FakeRegistry, FakeRuntime, FakeSyslog};
 use crate::settings::Settings;
 use crate::streams::{Attachment, Stream};
 use crate::time::SystemClock;
@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub(crate) runtime: Arc<FakeRuntime>,
     pub(crate) network: Arc<FakeNetwork>,
     pub(crate) syslog: Arc<FakeSyslog>,
+    pub(crate) remote: Arc<FakeRegistry>,
     pub(crate) engine: Arc<Engine>,
 }
 
@@ -35,9 +36,9 @@ impl World {
     pub(crate) async fn with_settings(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (runtime, network) = (FakeRuntime::new(), FakeNetwork::new());
-        let syslog = FakeSyslog::new();
-        let engine = open(folder.path(), &runtime, &network, &syslog, settings).await;
-        let world = Self { folder, runtime, network, syslog, engine };
+        let (syslog, remote) = (FakeSyslog::new(), FakeRegistry::new());
+        let engine = open(folder.path(), &runtime, &network, &syslog, &remote, settings).await;
+        let world = Self { folder, runtime, network, syslog, remote, engine };
         world.import("busybox", &["CMD [\"sh\"]"]).await;
         world
     }
@@ -48,11 +49,12 @@ impl World {
         let other = tempfile::tempdir().unwrap();
         // The old engine holds the database until it is dropped.
         let (runtime, network) = (FakeRuntime::new(), FakeNetwork::new());
-        let syslog = Arc::clone(&self.syslog);
-        self.engine = open(other.path(), &runtime, &network, &syslog, Settings::default()).await;
+        let (syslog, remote) = (Arc::clone(&self.syslog), Arc::clone(&self.remote));
+        let settings = Settings::default();
+        self.engine = open(other.path(), &runtime, &network, &syslog, &remote, settings).await;
         let (runtime, network) = (Arc::clone(&self.runtime), Arc::clone(&self.network));
-        self.engine =
-            open(self.folder.path(), &runtime, &network, &syslog, Settings::default()).await;
+        let (folder, settings) = (self.folder.path(), Settings::default());
+        self.engine = open(folder, &runtime, &network, &syslog, &remote, settings).await;
     }
 
     pub(crate) fn root(&self) -> std::path::PathBuf {
@@ -136,6 +138,7 @@ async fn open(
     runtime: &Arc<FakeRuntime>,
     network: &Arc<FakeNetwork>,
     syslog: &Arc<FakeSyslog>,
+    remote: &Arc<FakeRegistry>,
     settings: Settings,
 ) -> Arc<Engine> {
     let config = EngineConfig {
@@ -144,6 +147,7 @@ async fn open(
         runtime: Arc::clone(runtime) as _,
         network: Arc::clone(network) as _,
         syslog: Arc::clone(syslog) as _,
+        remote: Arc::clone(remote) as _,
         host: HostFacts {
             name: "dev".into(),
             architecture: "x86_64".into(),

@@ -40,7 +40,7 @@ impl Store {
 
     /// The media type of the blob, or nothing if it is not compressed as registries know it.
     pub fn layer_media_type(&self, layer: &LayerRecord) -> Result<Option<&'static str>> {
-        let mut first = [0; 4];
+        let mut first = [0; 6];
         let mut file = self.open_blob(&layer.blob)?;
         // A shorter file is not compressed.
         drop(file.read_exact(&mut first));

@@ -3,14 +3,22 @@
 mod changes;
 mod commit;
 mod expansion;
+mod download;
 mod import;
+mod leftovers;
 mod list;
 mod load;
+mod platform;
+mod pull;
+mod push;
 pub mod reference;
+mod refusal;
+mod remote;
 mod remove;
 mod save;
 mod state;
 mod types;
+mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,47 +26,71 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use engine_store::Store;
 use engine_store::objects::{ImageRecord, ReferenceRecord};
+use tokio::sync::Semaphore;
 
 pub(crate) use changes::apply as apply_changes;
 pub(crate) use commit::CommitImage;
 pub(crate) use reference::Reference;
+pub use pull::PullImage;
+pub use push::PushImage;
+pub use remote::{Distribution, SearchImages};
 pub use types::{ByteStream, History, Image, ImportImage, ListImages, Progress, Removed};
 
 use crate::blocking::blocking;
 use crate::containers::Registry;
 use crate::error::Result;
 use crate::events::Events;
+use crate::ports;
+use crate::settings::Transfers;
 use crate::time::{self, Clock};
+use download::Downloads;
 use state::State;
 
 /// The service over images. A `reference` is `sha256:…`, a unique prefix of an id, `name`,
 /// `name:tag` or `name@digest`; `docker.io/library/` is understood.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Images {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+impl std::fmt::Debug for Images {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Images").finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     store: Store,
     state: RwLock<State>,
     /// Held while images and names change, so that no layer is removed that is just being added.
     change: tokio::sync::Mutex<()>,
     registry: Registry,
+    remote: Arc<dyn ports::Registry>,
+    downloads: Downloads,
+    /// How many uploads may run.
+    uploads: Semaphore,
+    transfers: Transfers,
     events: Events,
     clock: Arc<dyn Clock>,
     /// `amd64`, `arm64`.
     architecture: String,
 }
 
+/// What images are made with.
+pub(crate) struct Surroundings {
+    pub store: Store,
+    pub registry: Registry,
+    pub remote: Arc<dyn ports::Registry>,
+    pub transfers: Transfers,
+    pub events: Events,
+    pub clock: Arc<dyn Clock>,
+    pub architecture: String,
+}
+
 impl Images {
-    pub(crate) async fn open(
-        store: Store,
-        registry: Registry,
-        events: Events,
-        clock: Arc<dyn Clock>,
-        architecture: String,
-    ) -> Result<Self> {
+    pub(crate) async fn open(surroundings: Surroundings) -> Result<Self> {
+        let Surroundings { store, registry, remote, transfers, events, clock, architecture } =
+            surroundings;
         let reading = store.clone();
         let state = blocking(move || {
             let mut state = State::default();
@@ -78,9 +110,20 @@ impl Images {
         .await?;
         let change = tokio::sync::Mutex::new(());
         let state = RwLock::new(state);
-        Ok(Self {
-            inner: Arc::new(Inner { store, state, change, registry, events, clock, architecture }),
-        })
+        let inner = Inner {
+            store,
+            state,
+            change,
+            registry,
+            remote,
+            downloads: Downloads::new(transfers.downloads),
+            uploads: Semaphore::new(transfers.uploads),
+            transfers,
+            events,
+            clock,
+            architecture,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     pub fn inspect(&self, reference: &str) -> Result<Image> {
@@ -108,6 +151,36 @@ impl Images {
     /// The record, for those who build containers from it.
     pub(crate) fn find(&self, reference: &str) -> Result<Arc<ImageRecord>> {
         self.state().find(reference)
+    }
+
+    /// Layers that stay as long as the value returned, whether they are there yet or not.
+    fn pin(&self, layers: &[String]) -> Pin {
+        let mut state = self.state_mut();
+        for layer in layers {
+            *state.pins.entry(layer.clone()).or_default() += 1;
+        }
+        drop(state);
+        Pin { images: self.clone(), layers: layers.to_vec() }
+    }
+
+    /// Removes those of the layers that nothing stands on.
+    async fn sweep(&self, layers: &[String]) {
+        let change = self.inner.change.lock().await;
+        let kept: BTreeSet<String> = self
+            .inner
+            .registry
+            .snapshots()
+            .iter()
+            .flat_map(|snapshot| snapshot.layers.clone())
+            .collect();
+        let unused = self.state().unused(layers, &kept);
+        let store = self.inner.store.clone();
+        if !unused.is_empty()
+            && let Err(error) = blocking(move || store.remove_layers(&unused)).await
+        {
+            tracing::warn!(%error, "layers that nobody needs stay until the next start");
+        }
+        drop(change);
     }
 
     /// The record, whose layers stay as long as the value that comes with it, whatever is removed.
@@ -218,6 +291,14 @@ impl Images {
         }
         attributes.insert("name".to_owned(), name.to_owned());
         self.inner.events.publish("image", action, id, attributes);
+    }
+
+    /// Tells of something that happened with a name rather than with an image.
+    fn named_event(&self, action: &str, name: &Reference) {
+        let labels = self.find(&name.canonical()).map(|image| image.config.labels.clone());
+        let mut attributes = labels.unwrap_or_default();
+        attributes.insert("name".to_owned(), name.familiar_repository());
+        self.inner.events.publish("image", action, &name.familiar(), attributes);
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {

@@ -77,6 +77,16 @@ impl Reference {
         Ok(self)
     }
 
+    /// `docker.io`
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// `library/busybox`
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// `docker.io/library/busybox`
     pub fn repository(&self) -> String {
         format!("{}/{}", self.domain, self.path)

@@ -139,6 +139,13 @@ fn untagged_with(asked: &Reference, names: &[Reference]) -> Vec<Reference> {
         .collect()
 }
 
+/// Whether an image has but one name; its digests beside that do not count.
+fn is_single(names: &[Reference]) -> bool {
+    let repositories: BTreeSet<String> = names.iter().map(Reference::repository).collect();
+    let tags = names.iter().filter(|name| name.tag.is_some()).count();
+    repositories.len() <= 1 && tags <= 1
+}
+
 fn check_by_name(
     asked: &Reference,
     id: &str,
@@ -147,7 +154,7 @@ fn check_by_name(
     force: bool,
 ) -> Result<()> {
     match users.first() {
-        Some(user) if !force && names.len() <= 1 => Err(Error::conflict(format!(
+        Some(user) if !force && is_single(names) => Err(Error::conflict(format!(
             "conflict: unable to remove repository reference \"{}\" (must force) - container {} \
              is using its referenced image {}",
             asked.familiar(),

@@ -70,7 +70,7 @@ impl State {
         // `name:tag@digest` is found by its digest alone.
         let digest = full.digest?;
         let key = format!("{}@{digest}", reference.repository());
-        self.images.get(self.references.get(&key).unwrap_or(&digest)).cloned()
+        self.images.get(self.references.get(&key)?).cloned()
     }
 
     /// Whether an image was made from this one, here.
@@ -89,6 +89,18 @@ impl State {
 
     pub(super) fn size_of(&self, image: &ImageRecord) -> u64 {
         image.layers.iter().filter_map(|layer| self.layer_sizes.get(layer)).sum()
+    }
+
+    /// Those of the layers that no image, nobody who is about to, and none of `kept` stands on.
+    pub(super) fn unused(&self, layers: &[String], kept: &BTreeSet<String>) -> Vec<String> {
+        let used: BTreeSet<&String> = self
+            .images
+            .values()
+            .flat_map(|image| &image.layers)
+            .chain(kept)
+            .chain(self.pins.keys())
+            .collect();
+        layers.iter().filter(|layer| !used.contains(layer)).cloned().collect()
     }
 
     /// Layers that nothing but this image stands on.

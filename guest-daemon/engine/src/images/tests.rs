@@ -1,5 +1,8 @@
 //! Names, loading, saving, removing.
 
+mod pulling;
+mod pushing;
+
 use futures::StreamExt;
 
 use super::*;

@@ -59,8 +59,12 @@ pub struct History {
 pub enum Progress {
     /// `{"stream": …}`
     Stream(String),
+    /// `{"status": …, "id": …}`
+    Message { id: String, text: String },
     /// `{"status": …, "progressDetail": {current, total}, "id": …}`
     Status { id: String, status: String, current: u64, total: u64 },
+    /// `{"aux": {"Tag": …, "Digest": …, "Size": …}}`
+    Pushed { tag: String, digest: String, size: u64 },
     /// `{"errorDetail": …}`; the last one.
     Error(String),
 }

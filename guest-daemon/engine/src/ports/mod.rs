@@ -6,6 +6,7 @@ pub mod fakes;
 mod files;
 mod namespaces;
 mod network;
+mod registry;
 mod runtime;
 mod syslog;
 mod usage;
@@ -16,6 +17,10 @@ pub use devices::{
 pub use files::{ContainerFiles, FilesMount, FilesSpec};
 pub use namespaces::{NamespaceMode, SharedMemory, UserMap};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
+pub use registry::{
+    Access, Content, Credentials, Descriptor, Found, IndexEntry, Manifest, Outgoing, Platform,
+    Registry, Repository,
+};
 pub use runtime::{
     Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, OutputPipe, Process,
     ProcessEntry, ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime, Seccomp,
