@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine-runtime", &["engine", "guest-init", "guest-process"]),
     ("engine-network", &["engine"]),
     ("engine-syslog", &["engine"]),
+    ("engine-registry", &["engine"]),
     (
         "daemon",
         &[
@@ -49,6 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "engine",
             "engine-http",
             "engine-network",
+            "engine-registry",
             "engine-runtime",
             "engine-store",
             "engine-syslog",

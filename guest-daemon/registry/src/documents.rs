@@ -1,0 +1,44 @@
+//! Reading what a registry sends, never more than there may be, and checking its digest.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Method, Response};
+use sha2::{Digest, Sha256};
+
+use crate::addresses::shown;
+use crate::failure::{Asked, Failure};
+use crate::transport::STALLED;
+
+/// The largest manifest, index or configuration.
+pub(crate) const LARGEST_DOCUMENT: usize = 4 << 20;
+
+/// The whole body, if it has at most `limit` bytes.
+pub(crate) async fn read_bounded(mut response: Response, limit: usize) -> Asked<Bytes> {
+    let url = response.url().clone();
+    let too_large = || Failure::wrong(format!("{} is larger than {limit} bytes", shown(&url)));
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    loop {
+        let chunk = tokio::time::timeout(STALLED, response.chunk())
+            .await
+            .map_err(|_| Failure::stalled(&Method::GET, &url))?
+            .map_err(|error| Failure::transport(&Method::GET, &url, &error))?;
+        let Some(chunk) = chunk else { return Ok(whole.freeze()) };
+        if whole.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&chunk);
+    }
+}
+
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// Whether this is `sha256:` and 64 lower-case hex digits.
+pub(crate) fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}

@@ -1,0 +1,7 @@
+//! The client against registries that are slow, broken or hostile.
+
+mod credentials;
+mod encryption;
+mod faults;
+mod pushing;
+mod site;
