@@ -15,6 +15,7 @@ pub mod image;
 pub mod network;
 pub mod progress;
 pub mod stats;
+pub mod registry;
 pub mod string_list;
 pub mod system;
 pub mod volume;

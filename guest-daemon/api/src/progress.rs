@@ -21,6 +21,17 @@ pub struct ProgressMessage {
     pub error_detail: Option<ErrorDetail>,
     #[serde(skip_serializing_if = "is_default")]
     pub error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aux: Option<PushResult>,
+}
+
+/// What a tag became by a push.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct PushResult {
+    pub tag: String,
+    pub digest: String,
+    pub size: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -84,7 +84,9 @@ fn status(kind: Kind) -> StatusCode {
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::InvalidArgument => StatusCode::BAD_REQUEST,
+        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -101,7 +103,9 @@ mod tests {
         assert_eq!(of(Kind::NotFound), 404);
         assert_eq!(of(Kind::Conflict), 409);
         assert_eq!(of(Kind::InvalidArgument), 400);
+        assert_eq!(of(Kind::Unauthorized), 401);
         assert_eq!(of(Kind::Forbidden), 403);
+        assert_eq!(of(Kind::TooManyRequests), 429);
         assert_eq!(of(Kind::Unavailable), 503);
         assert_eq!(of(Kind::Unimplemented), 501);
         assert_eq!(of(Kind::Internal), 500);

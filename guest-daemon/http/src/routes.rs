@@ -46,6 +46,8 @@ static ROUTES: &[Route] = routes! {
     GET    "/info"                       => system::info::info, looks;
     GET    "/events"                     => system::events::events, looks;
     GET    "/system/df"                  => system::df::df, looks;
+    POST   "/auth"                       => system::auth::log_in;
+    GET    "/distribution/{name..}/json" => images::distribution::distribution, looks;
     GET    "/plugins"                    => system::plugins::list, looks;
     GET    "/plugins/{name..}/json"      => system::plugins::inspect, looks;
 
@@ -83,12 +85,14 @@ static ROUTES: &[Route] = routes! {
     GET    "/exec/{name}/json"           => exec::inspect::inspect, looks;
 
     GET    "/images/json"                => images::list::list, looks;
+    GET    "/images/search"              => images::search::search, looks;
     GET    "/images/get"                 => images::save::save_several, looks;
     POST   "/images/load"                => images::load::load;
     POST   "/images/create"              => images::import::import;
     GET    "/images/{name..}/json"       => images::inspect::inspect, looks;
     GET    "/images/{name..}/history"    => images::history::history, looks;
     GET    "/images/{name..}/get"        => images::save::save, looks;
+    POST   "/images/{name..}/push"       => images::push::push;
     POST   "/images/{name..}/tag"        => images::tag::tag;
     DELETE "/images/{name..}"            => images::remove::remove;
 
@@ -105,7 +109,6 @@ static ROUTES: &[Route] = routes! {
 
 /// Known to clients, answered with 501 and these words.
 static UNBUILT: &[(Method, &str, &str)] = &[
-    (Method::POST, "/auth", "logging in to registries"),
     (Method::POST, "/session", "building with BuildKit"),
     (Method::POST, "/grpc", "building with BuildKit"),
     (Method::POST, "/build", "building images"),
@@ -114,11 +117,8 @@ static UNBUILT: &[(Method, &str, &str)] = &[
     (Method::GET, "/containers/{name}/checkpoints", "checkpointing containers"),
     (Method::POST, "/containers/{name}/checkpoints", "checkpointing containers"),
     (Method::DELETE, "/containers/{name..}", "checkpointing containers"),
-    (Method::GET, "/images/search", "searching for images"),
     (Method::POST, "/images/prune", "pruning images"),
-    (Method::POST, "/images/{name..}/push", "pushing images"),
     (Method::GET, "/images/{name..}/attestations", "reading attestations"),
-    (Method::GET, "/distribution/{name..}/json", "asking registries about images"),
     (Method::POST, "/networks/create", "creating networks"),
     (Method::POST, "/networks/{name}/connect", "connecting containers to networks"),
     (Method::POST, "/networks/{name}/disconnect", "disconnecting containers from networks"),

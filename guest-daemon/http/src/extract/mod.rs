@@ -1,6 +1,7 @@
 //! What a handler gets: the request in Docker's dialect, taken apart on demand.
 
 mod body;
+mod credentials;
 mod filters;
 mod go_json;
 mod query;
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use engine::Engine;
 use engine::images::ByteStream;
-use engine::ports::TerminalSize;
+use engine::ports::{Credentials, TerminalSize};
+use engine_api::registry::Platform;
 use futures::StreamExt;
 use http::Request;
 use http_body_util::{BodyExt, BodyStream};
@@ -25,6 +27,7 @@ use crate::server::{Server, ServerFacts};
 use crate::version::ApiVersion;
 
 pub(crate) use body::RequestBody;
+pub(crate) use credentials::credentials;
 use query::Query;
 pub(crate) use query::percent_decode;
 
@@ -63,6 +66,24 @@ impl Call {
     /// The parameter `filters`, in either of its two JSON forms.
     pub(crate) fn filters(&self) -> Result<BTreeMap<String, Vec<String>>, HttpError> {
         filters::parse(self.query.text("filters"))
+    }
+
+    /// Who the user is at the registry that this is about.
+    pub(crate) fn credentials(&self) -> Credentials {
+        credentials::from_headers(self.request.headers())
+    }
+
+    /// The parameter `platform` as `os/architecture/variant`, whether it came so or as a document.
+    pub(crate) fn platform(&self) -> Result<String, HttpError> {
+        let text = self.query.text("platform");
+        if !text.starts_with('{') {
+            return Ok(text.to_owned());
+        }
+        let platform: Platform = serde_json::from_str(text)
+            .map_err(|error| HttpError::invalid(format!("failed to parse platform: {error}")))?;
+        let Platform { os, architecture, variant, .. } = platform;
+        let parts = [os, architecture, variant];
+        Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"))
     }
 
     /// The parameters `h` and `w` in characters.

@@ -1,9 +1,10 @@
-//! `POST /images/create`: with `fromSrc=-` the body is a root filesystem; with `fromImage` it
-//! would be a pull.
+//! `POST /images/create`: with `fromSrc=-` the body is a root filesystem; with `fromImage` it is a
+//! pull.
 
 use engine::images::{ImportImage, Progress};
 use http::StatusCode;
 
+use super::pull;
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, Reply};
@@ -11,7 +12,7 @@ use crate::stream::json_lines;
 
 pub(crate) async fn import(call: Call) -> Result<Reply, HttpError> {
     if !call.query.text("fromImage").is_empty() {
-        return Err(HttpError::unbuilt("pulling images"));
+        return pull::pull(call).await;
     }
     if call.query.text("fromSrc") != "-" {
         return Err(HttpError::unbuilt("importing from a URL"));
@@ -24,7 +25,7 @@ pub(crate) async fn import(call: Call) -> Result<Reply, HttpError> {
     };
     let engine = call.engine();
     let id = engine.images.import(call.into_byte_stream(), request).await?;
-    let done = Progress::Status { id: String::new(), status: id, current: 0, total: 0 };
+    let done = Progress::Message { id: String::new(), text: id };
     Ok(reply::bytes(StatusCode::OK, reply::JSON, json_lines::encode(done)))
 }
 

@@ -12,11 +12,9 @@ fn an_unknown_path_is_page_not_found() {
 #[test]
 fn what_is_not_built_says_so() {
     assert_eq!(
-        failure(Method::POST, "/images/127.0.0.1:5000/t/push"),
-        (501, "pushing images is not implemented yet".to_owned())
+        failure(Method::POST, "/plugins/127.0.0.1:5000/t/push"),
+        (501, "managing plugins is not implemented yet".to_owned())
     );
-    assert_eq!(failure(Method::GET, "/distribution/a/b:1/json").0, 501);
-    assert_eq!(failure(Method::GET, "/images/search").0, 501);
     assert_eq!(failure(Method::POST, "/grpc").0, 501);
 }
 
@@ -35,6 +33,8 @@ fn swarm_is_inactive() {
 fn names_come_out_decoded() {
     assert_eq!(name(Method::GET, "/images/foo%2Fbar%3A1/json"), "foo/bar:1");
     assert_eq!(name(Method::GET, "/images/127.0.0.1:5000/t:1/json"), "127.0.0.1:5000/t:1");
+    assert_eq!(name(Method::POST, "/images/127.0.0.1:5000/t/push"), "127.0.0.1:5000/t");
+    assert_eq!(name(Method::GET, "/distribution/a/b:1/json"), "a/b:1");
     assert_eq!(name(Method::DELETE, "/images/sha256:abc"), "sha256:abc");
     assert_eq!(name(Method::POST, "/containers/web/start"), "web");
     assert_eq!(name(Method::GET, "/images/get"), "");

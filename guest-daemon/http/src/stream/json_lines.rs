@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use engine::images::Progress;
-use engine_api::progress::{ErrorDetail, ProgressDetail, ProgressMessage};
+use engine_api::progress::{ErrorDetail, ProgressDetail, ProgressMessage, PushResult};
 
 pub(crate) fn encode(progress: Progress) -> Bytes {
     let mut line = serde_json::to_vec(&message(progress)).unwrap_or_default();
@@ -13,11 +13,19 @@ pub(crate) fn encode(progress: Progress) -> Bytes {
 fn message(progress: Progress) -> ProgressMessage {
     match progress {
         Progress::Stream(stream) => ProgressMessage { stream, ..Default::default() },
+        Progress::Message { id, text } => {
+            ProgressMessage { id, status: text, ..Default::default() }
+        }
         Progress::Status { id, status, current, total } => ProgressMessage {
             id,
             status,
             progress: bar(current, total),
             progress_detail: Some(ProgressDetail { current, total }),
+            ..Default::default()
+        },
+        Progress::Pushed { tag, digest, size } => ProgressMessage {
+            progress_detail: Some(ProgressDetail::default()),
+            aux: Some(PushResult { tag, digest, size }),
             ..Default::default()
         },
         Progress::Error(message) => ProgressMessage {
@@ -94,6 +102,18 @@ mod tests {
         assert_eq!(
             message.progress,
             format!("[{}>{}]    1.5MB/3MB", "=".repeat(25), " ".repeat(25))
+        );
+    }
+
+    #[test]
+    fn a_message_has_no_numbers_and_a_push_tells_its_digest() {
+        let line = encode(Progress::Message { id: "1".to_owned(), text: "Pulling".to_owned() });
+        assert_eq!(&line[..], b"{\"status\":\"Pulling\",\"id\":\"1\"}\r\n");
+        let pushed =
+            Progress::Pushed { tag: "1".to_owned(), digest: "sha256:a".to_owned(), size: 9 };
+        assert_eq!(
+            String::from_utf8_lossy(&encode(pushed)),
+            "{\"progressDetail\":{},\"aux\":{\"Tag\":\"1\",\"Digest\":\"sha256:a\",\"Size\":9}}\r\n"
         );
     }
 

@@ -6,6 +6,7 @@ mod files;
 mod fuzz;
 mod images;
 mod resources;
+mod registries;
 mod rig;
 mod streams;
 mod system;

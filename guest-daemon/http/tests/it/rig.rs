@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::ports::fakes::{FakeNetwork, FakeRuntime, FakeSyslog};
+use engine::ports::fakes::{FakeNetwork, FakeRegistry, FakeRuntime, FakeSyslog};
 use engine::settings::Settings;
 use engine::time::SystemClock;
 use engine::{Engine, EngineConfig, HostFacts};
@@ -19,6 +19,7 @@ pub(crate) struct Rig {
     server: Arc<Server>,
     rights: Rights,
     pub(crate) runtime: Arc<FakeRuntime>,
+    pub(crate) remote: Arc<FakeRegistry>,
     _directory: tempfile::TempDir,
 }
 
@@ -51,12 +52,14 @@ impl Rig {
     pub(crate) async fn with_settings(settings: Settings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let runtime = FakeRuntime::new();
+        let remote = FakeRegistry::new();
         let engine = Engine::open(EngineConfig {
             data_root: directory.path().join("data"),
             run_root: directory.path().join("run"),
             runtime: Arc::clone(&runtime) as Arc<_>,
             network: FakeNetwork::new(),
             syslog: FakeSyslog::new(),
+            remote: Arc::clone(&remote) as Arc<_>,
             host: HostFacts {
                 name: "dev".to_owned(),
                 kernel_version: "6.12".to_owned(),
@@ -72,7 +75,7 @@ impl Rig {
         .unwrap();
         let facts = ServerFacts { version: "28.5.2".to_owned(), ..ServerFacts::default() };
         let server = Server::new(engine, facts);
-        Self { server, rights: Rights::Full, runtime, _directory: directory }
+        Self { server, rights: Rights::Full, runtime, remote, _directory: directory }
     }
 
     /// With an image `busybox:latest`.
