@@ -10,6 +10,7 @@ use engine::time::SystemClock;
 use engine::{Engine, EngineConfig, HostFacts};
 use engine_http::{Server, ServerFacts};
 use engine_network::BridgeNetwork;
+use engine_registry::HttpRegistry;
 use engine_runtime::NamespaceRuntime;
 use engine_syslog::Network;
 use guest_init::client::InitClient;
@@ -21,6 +22,9 @@ use crate::settings::Chosen;
 
 /// In memory: gone after a boot, not after a restart of the daemon.
 const RUN_ROOT: &str = "/run/docker";
+
+/// What registries have to prove, and how we do: on the data disk, see the image's `/etc/docker`.
+const CERTIFICATES: &str = "/etc/docker/certs.d";
 
 /// How long ending them may take; init kills everything a little later.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -43,11 +47,29 @@ pub(crate) async fn open(
         runtime: Arc::new(runtime),
         network: Arc::new(network),
         syslog: Arc::new(Network),
+        remote: Arc::new(HttpRegistry::new(registries(chosen)?)),
         host: host_facts(machine),
         settings: chosen.settings.clone(),
         clock: Arc::new(SystemClock),
     };
     Engine::open(config).await.context("the engine does not open")
+}
+
+fn registries(chosen: &Chosen) -> anyhow::Result<engine_registry::Options> {
+    let settings = &chosen.settings;
+    let kernel = rustix::system::uname();
+    let agent = format!(
+        "docker/28.5.2 machine/{} kernel/{} os/linux arch/{}",
+        env!("CARGO_PKG_VERSION"),
+        kernel.release().to_string_lossy(),
+        kernel.machine().to_string_lossy(),
+    );
+    Ok(engine_registry::Options {
+        registries: settings.registries.clone(),
+        proxies: settings.proxies.clone(),
+        attempts: settings.transfers.attempts,
+        ..engine_registry::Options::new(agent, CERTIFICATES.into())?
+    })
 }
 
 pub(crate) fn server(engine: Arc<Engine>) -> Arc<Server> {

@@ -70,8 +70,7 @@ impl Engine {
             host,
             settings,
             clock,
-        } =
-            config;
+        } = config;
         let run = run_root.clone();
         let store = blocking(move || {
             Store::make_run_root(&run)?;

@@ -40,8 +40,8 @@ mod walk;
 
 pub use archive_load::{ArchiveProgress, LoadedImage, Spooled};
 pub use archive_save::{SavedImage, SavedName};
-pub use changes::{Change, ChangeKind};
 pub use blobs::digest_of;
+pub use changes::{Change, ChangeKind};
 pub use error::{Result, StoreError};
 pub use image_config::{NewImage, read_image};
 pub use layers::chain_ids;

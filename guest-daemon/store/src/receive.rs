@@ -41,7 +41,7 @@ impl Store {
             }
         }
         let (folder, file) = (self.temporary("layer"), self.temporary("blob"));
-        let result = self.receive(expected, parts, &folder, &file);
+        let result = self.receive_parts(expected, parts, &folder, &file);
         if result.is_err() {
             // Emptied at the next start at the latest.
             drop(trees::remove(&folder));
@@ -51,7 +51,7 @@ impl Store {
         result
     }
 
-    fn receive(
+    fn receive_parts(
         &self,
         expected: &ExpectedLayer,
         parts: impl Iterator<Item = io::Result<Bytes>> + Send,

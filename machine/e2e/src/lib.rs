@@ -7,11 +7,13 @@ pub mod command;
 pub mod host;
 pub mod leaks;
 pub mod machine;
+pub mod registry;
 pub mod suite;
 pub mod wait;
 
 pub use command::{Finished, Run};
 pub use host::Host;
 pub use machine::Machine;
+pub use registry::Registry;
 pub use suite::{Check, Suite, main};
 pub use wait::eventually;

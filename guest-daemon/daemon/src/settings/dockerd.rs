@@ -10,6 +10,7 @@ use super::{Chosen, Lists};
 
 /// Longer than this init does not wait.
 const LONGEST_GRACE_SECONDS: i64 = 12;
+const MOST_TRANSFERS: usize = 64;
 const MTU: std::ops::RangeInclusive<u32> = 68..=65_535;
 
 /// What the engine does anyway, and cannot do otherwise.
@@ -79,9 +80,6 @@ const UNBUILT: &[&str] = &[
     "fixed-cidr-v6",
     "host-gateway-ip",
     "init-path",
-    "max-concurrent-downloads",
-    "max-concurrent-uploads",
-    "max-download-attempts",
     "metrics-addr",
     "network-control-plane-mtu",
     "network-diagnostic-port",
@@ -120,6 +118,9 @@ pub(super) fn apply(option: &str, chosen: &mut Chosen, lists: &mut Lists) -> Res
         "s" | "storage-driver" => lists.storage_drivers.push(own),
         "http-proxy" => chosen.settings.proxies.http = own,
         "https-proxy" => chosen.settings.proxies.https = own,
+        "max-concurrent-downloads" => chosen.settings.transfers.downloads = count(value)?,
+        "max-concurrent-uploads" => chosen.settings.transfers.uploads = count(value)?,
+        "max-download-attempts" => chosen.settings.transfers.attempts = count(value)?,
         "no-proxy" => chosen.settings.proxies.not_for = own,
         "log-driver" => containers.log.driver = own,
         "log-opt" => {
@@ -203,6 +204,14 @@ fn mtu(text: &str) -> Result<Option<u32>, String> {
         Ok(bytes) if MTU.contains(&bytes) => Ok(Some(bytes)),
         _ => Err(format!("it is not between {} and {}", MTU.start(), MTU.end())),
     }
+}
+
+/// How many at a time; memory and connections are not without end.
+fn count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=MOST_TRANSFERS).contains(number))
+        .ok_or_else(|| format!("it is not between 1 and {MOST_TRANSFERS}"))
 }
 
 fn grace(text: &str) -> Result<i64, String> {

@@ -32,6 +32,8 @@ fn dockerd_s_options_take_effect_with_or_without_dashes() {
         "ip=0.0.0.0",
         "mtu=1400",
         "shutdown-timeout=5",
+        "max-concurrent-downloads=7",
+        "max-download-attempts=2",
         "no-new-privileges",
         "label=tier=ci",
         "registry-mirror=https://mirror.lan",
@@ -45,6 +47,8 @@ fn dockerd_s_options_take_effect_with_or_without_dashes() {
     assert!(settings.debug);
     assert_eq!((chosen.level, chosen.mtu), (LevelFilter::DEBUG, Some(1400)));
     assert_eq!(chosen.grace_seconds, 5);
+    let transfers = settings.transfers;
+    assert_eq!((transfers.downloads, transfers.uploads, transfers.attempts), (7, 5, 2));
     let containers = &settings.containers;
     assert_eq!(containers.log.options["max-size"], "10m");
     assert_eq!((containers.ulimits[0].soft, containers.ulimits[0].hard), (1024, 2048));
@@ -67,6 +71,7 @@ fn what_cannot_be_had_is_always_told() {
         ("host=tcp://0.0.0.0:2375", "the machine decides about it"),
         ("tlsverify", "the machine decides about it"),
         ("nonsense=1", "there is no such option"),
+        ("max-concurrent-uploads=0", "it is not between 1 and 64"),
         ("mtu=9", "it is not between 68 and 65535"),
         ("shutdown-timeout=600", "it is not between 0 and 12 seconds"),
         ("default-ulimit=nofile", "it is not NAME=SOFT[:HARD]"),

@@ -2,8 +2,8 @@
 
 mod changes;
 mod commit;
-mod expansion;
 mod download;
+mod expansion;
 mod import;
 mod leftovers;
 mod list;
@@ -30,9 +30,9 @@ use tokio::sync::Semaphore;
 
 pub(crate) use changes::apply as apply_changes;
 pub(crate) use commit::CommitImage;
-pub(crate) use reference::Reference;
 pub use pull::PullImage;
 pub use push::PushImage;
+pub(crate) use reference::Reference;
 pub use remote::{Distribution, SearchImages};
 pub use types::{ByteStream, History, Image, ImportImage, ListImages, Progress, Removed};
 

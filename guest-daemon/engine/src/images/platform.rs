@@ -11,7 +11,7 @@ pub(super) fn parse(text: &str, own_architecture: &str) -> Result<Platform> {
     let fits = |part: &&str| {
         part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
     };
-    if parts.len() > 3 || !parts.iter().all(|part| fits(part)) {
+    if parts.len() > 3 || !parts.iter().all(fits) {
         return Err(Error::invalid(format!("{text:?} is an invalid component of a platform")));
     }
     let (os, architecture, variant) = match *parts.as_slice() {

@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 
 use super::download::Wanted;
 use super::leftovers::Leftovers;
-use super::load::tokio_stream;
 use super::reference::Reference;
 use super::refusal::told;
 use super::types::Progress;
@@ -22,6 +21,7 @@ use crate::ids;
 use crate::ports::{
     Access, Content, Credentials, Descriptor, IndexEntry, Manifest, Platform, Repository,
 };
+use crate::sending::received;
 
 /// Lines that may wait for a slow client.
 const BACKLOG: usize = 100;
@@ -88,7 +88,7 @@ impl Images {
                 () = gone.closed() => tracing::info!("a pull was given up"),
             }
         });
-        Ok(tokio_stream(receiver))
+        Ok(received(receiver))
     }
 }
 

@@ -7,13 +7,13 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 
-use super::load::tokio_stream;
 use super::reference::Reference;
 use super::types::Progress;
 use super::{Images, platform};
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::ports::{Access, Credentials, Descriptor, Outgoing, Repository};
+use crate::sending::received;
 
 const BACKLOG: usize = 100;
 
@@ -56,7 +56,7 @@ impl Images {
                 () = gone.closed() => tracing::info!("a push was given up"),
             }
         });
-        Ok(tokio_stream(receiver))
+        Ok(received(receiver))
     }
 
     fn check_platform(&self, asked: &Reference, wanted: &str) -> Result<()> {

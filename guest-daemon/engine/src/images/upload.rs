@@ -7,13 +7,13 @@ use engine_store::objects::{CompressedRecord, LayerRecord};
 use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 
-use super::load::tokio_stream;
 use super::push::Push;
 use super::reference::Reference;
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::ports::{Descriptor, Outgoing};
+use crate::sending::received;
 
 /// Parts on their way from the disk to the network.
 const QUEUE: usize = 8;
@@ -100,7 +100,7 @@ impl Push {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (done, digest) = oneshot::channel();
         let reading = self.read(layer.clone(), sender, done);
-        let content = tokio_stream(receiver).map(Ok).boxed();
+        let content = received(receiver).map(Ok).boxed();
         let digest = Box::pin(async move {
             digest.await.map_err(|_| Error::new(Kind::Internal, "a layer was not read to its end"))
         });

@@ -1,7 +1,7 @@
 //! The engine about itself.
 
-pub(crate) mod df;
 pub(crate) mod auth;
+pub(crate) mod df;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod ping;

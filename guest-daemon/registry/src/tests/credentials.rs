@@ -166,7 +166,7 @@ async fn a_mirror_that_breaks_in_the_middle_is_replaced_by_the_hub() {
         .repository(&name, &Credentials::default(), Access::Pull)
         .unwrap();
     assert!(read(&*repository, &descriptor(&content)).await.unwrap() == content);
-    assert_eq!((mirror.seen().len() > 0, hub.seen().len()), (true, 1));
+    assert_eq!((!mirror.seen().is_empty(), hub.seen().len()), (true, 1));
 }
 
 #[tokio::test]

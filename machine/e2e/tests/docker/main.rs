@@ -14,6 +14,7 @@ mod logs;
 mod network;
 mod observe;
 mod old_client;
+mod registries;
 mod resources;
 mod run;
 mod system;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         let mut suite = Suite::new(fixture::Fixture::new()?);
         suite.add("system", system::CHECKS);
         suite.add("images", images::CHECKS);
+        suite.add("registries", registries::CHECKS);
         suite.add("run", run::CHECKS);
         suite.add("isolation", isolation::CHECKS);
         suite.add("hostile", hostile::CHECKS);

@@ -32,9 +32,9 @@ fn info(on: &Fixture) -> Result<()> {
 }
 
 fn not_built(on: &Fixture) -> Result<()> {
-    let pull = on.docker(["pull", "busybox"]).run()?;
-    ensure!(pull.code != 0, "{pull}");
-    pull.says("not implemented").map(drop)
+    let removed = on.docker(["plugin", "rm", "x"]).run()?;
+    ensure!(removed.code != 0, "{removed}");
+    removed.says("not implemented").map(drop)
 }
 
 fn unknown_path(on: &Fixture) -> Result<()> {

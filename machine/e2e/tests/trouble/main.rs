@@ -6,6 +6,7 @@ mod many_runs;
 mod mistakes;
 mod names;
 mod power_cut;
+mod pulls;
 mod survival;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         suite.add("full_disk", full_disk::CHECKS);
         suite.add("many_runs", many_runs::CHECKS);
         suite.add("power_cut", power_cut::CHECKS);
+        suite.add("pulls", pulls::CHECKS);
         suite.add("mistakes", mistakes::CHECKS);
         suite.add("kills", kills::CHECKS);
         suite.add("names", names::CHECKS);

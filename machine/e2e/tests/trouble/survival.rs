@@ -14,7 +14,7 @@ pub(crate) const CHECKS: &[Check<Machine>] = &[
 ];
 
 /// The engine's pid in the guest: the child of init that runs the daemon role.
-fn daemon(on: &Machine) -> Result<String> {
+pub(crate) fn daemon(on: &Machine) -> Result<String> {
     let listed = on.ssh(["ps", "-o", "pid,ppid,args"]).run()?.text()?;
     let line = listed
         .lines()
