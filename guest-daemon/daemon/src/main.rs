@@ -29,7 +29,8 @@ fn main() -> ExitCode {
     match args.next() {
         _ if engine_runtime::is_container_init(&name) => engine_runtime::container_init(args),
         Some(role) if role == "runtime" => engine_runtime::role_main(args),
-        _ if std::process::id() == 1 => guest_init::run(),
+        // A container can run this program as its first process, through /proc/self/exe.
+        _ if std::process::id() == 1 && name == "/init" => guest_init::run(),
         _ => daemon(started),
     }
 }
