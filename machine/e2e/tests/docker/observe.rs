@@ -129,10 +129,10 @@ fn execs(on: &Fixture) -> Result<()> {
 }
 
 fn volumes(on: &Fixture) -> Result<()> {
-    let run = ["run", "--rm", "--name", "with-volume", "-v", "told:/data", "busybox", "true"];
+    let run = ["run", "--rm", "--name", "with-volume", "-v", "heard-of:/data", "busybox", "true"];
     on.text(&run)?;
-    on.text(&["volume", "rm", "told"])?;
-    let told = events(on, &["--filter", "volume=told"], "{{.Action}}")?;
+    on.text(&["volume", "rm", "heard-of"])?;
+    let told = events(on, &["--filter", "volume=heard-of"], "{{.Action}}")?;
     ensure!(told == "create\nmount\nunmount\ndestroy", "{told}");
     Ok(())
 }

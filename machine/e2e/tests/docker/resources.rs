@@ -262,7 +262,8 @@ fn refused(on: &Fixture) -> Result<()> {
         (&["--sysctl", "kernel.core_pattern=x"], "is not in a separate kernel namespace"),
     ];
     for (flags, text) in cases {
-        let words = [&["run", "--rm"], flags, &["busybox", "true"]].concat();
+        // The command takes every 404 for a missing image.
+        let words = [&["run", "--rm", "--pull", "never"], flags, &["busybox", "true"]].concat();
         let ran = on.docker(words).run()?;
         ensure!(ran.code >= 125, "{ran}");
         ran.says(text)?;

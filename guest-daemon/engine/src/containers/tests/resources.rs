@@ -27,10 +27,7 @@ async fn a_paused_container_runs_but_does_nothing() {
     assert_eq!(start.to_string(), "cannot start a paused container, try unpause instead");
     let exec = CreateExec { cmd: vec!["true".into()], ..CreateExec::default() };
     let exec = world.engine.exec.create("web", exec).await.unwrap_err();
-    assert_eq!(
-        exec.to_string(),
-        format!("Container {id} is paused, unpause the container before exec")
-    );
+    assert_eq!(exec.to_string(), "Container web is paused, unpause the container before exec");
     let remove = containers.remove("web", false, false).await.unwrap_err();
     assert_eq!(
         remove.to_string(),
@@ -62,7 +59,8 @@ async fn a_paused_container_hears_what_is_to_end_it() {
     assert_eq!(world.wait("web", WaitCondition::NotRunning).await, 143);
     let events = world.events().await;
     let end = events.iter().position(|event| event == "container kill").unwrap();
-    assert_eq!(events[end..end + 3], ["container kill", "container unpause", "container die"]);
+    let wanted = ["container kill", "container unpause", "network disconnect", "container die"];
+    assert_eq!(events[end..end + 4], wanted);
 
     world.start("web").await;
     assert_eq!(containers.inspect("web").unwrap().state.status, Status::Running);
