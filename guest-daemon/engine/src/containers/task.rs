@@ -331,10 +331,8 @@ impl Task {
     }
 
     fn watch_process(&self, process: ProcessId, pump: tokio::task::JoinHandle<()>) {
-        /// What a process left behind may hold the pipes open; then the rest is not waited for.
-        const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
         let (core, own) = (self.core.clone(), self.own.clone());
-        let id = self.record.id.clone();
+        let (id, hub) = (self.record.id.clone(), Arc::clone(&self.hub));
         self.core.tasks.spawn(async move {
             let status = tokio::select! {
                 status = core.runtime.wait(process) => status,
@@ -348,10 +346,7 @@ impl Task {
                     "processes may be left"
                 );
             }
-            let abort = pump.abort_handle();
-            if tokio::time::timeout(REST_OF_OUTPUT, pump).await.is_err() {
-                abort.abort();
-            }
+            hub.moved_by(pump).await;
             drop(own.send(Command::Exited(status)).await);
         });
     }

@@ -25,8 +25,8 @@ use crate::streams::{AttachedInput, Attachment, Output, Stream};
 const OUTPUT_QUEUE: usize = 64;
 const INPUT_QUEUE: usize = 16;
 
-/// What a process left behind may hold the pipes open; then the rest is not waited for.
-const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
+/// What a process left behind may hold the pipes open: then so long a silence is their end.
+const SILENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn start(
     execs: &Execs,
@@ -78,12 +78,13 @@ fn attach(
     execs.core.execs.runs(id, process_id);
     let (sender, receiver) = mpsc::channel(OUTPUT_QUEUE);
     let wants = |attached: bool| (attached && !detach).then(|| sender.clone());
+    let ended = CancellationToken::new();
     let pumps = [
-        pump(stdout, Stream::Stdout, wants(request.attach_stdout)),
-        pump(stderr, Stream::Stderr, wants(request.attach_stderr)),
+        pump(stdout, Stream::Stdout, wants(request.attach_stdout), ended.clone()),
+        pump(stderr, Stream::Stderr, wants(request.attach_stderr), ended.clone()),
     ];
     let until_known = (!detach).then_some(sender);
-    watch_process(execs, instance, process_id, pumps, until_known);
+    watch_process(execs, instance, process_id, pumps, (ended, until_known));
     if detach {
         return None;
     }
@@ -126,10 +127,16 @@ async fn pump(
     pipe: Option<Box<dyn OutputPipe>>,
     stream: Stream,
     client: Option<mpsc::Sender<Output>>,
+    ended: CancellationToken,
 ) {
     let (Some(mut pipe), mut client) = (pipe, client) else { return };
     loop {
-        let data = match pipe.peek().await {
+        let data = tokio::select! {
+            biased;
+            data = pipe.peek() => data,
+            () = silence_after(&ended) => return,
+        };
+        let data = match data {
             Ok(data) if data.is_empty() => return,
             Ok(data) => data,
             Err(error) => {
@@ -150,12 +157,17 @@ async fn pump(
     }
 }
 
+async fn silence_after(ended: &CancellationToken) {
+    ended.cancelled().await;
+    tokio::time::sleep(SILENCE).await;
+}
+
 fn watch_process<P: Future<Output = ()> + Send + 'static>(
     execs: &Execs,
     instance: &Instance,
     process: ProcessId,
     [stdout, stderr]: [P; 2],
-    until_known: Option<mpsc::Sender<Output>>,
+    (ended, until_known): (CancellationToken, Option<mpsc::Sender<Output>>),
 ) {
     let (execs, input) = (execs.clone(), instance.input.clone());
     let Exec { id, container, .. } = instance.exec.clone();
@@ -184,8 +196,9 @@ fn watch_process<P: Future<Output = ()> + Send + 'static>(
         execs.core.execs.ended(&id, code);
         execs.event(&container, "exec_die", &id, &[("exitCode", code.to_string())]);
         drop(until_known);
+        ended.cancel();
         if !moved {
-            drop(tokio::time::timeout(REST_OF_OUTPUT, both).await);
+            both.await;
         }
         input.send_replace(None);
         if let Err(error) = execs.core.runtime.forget_exec(&container, &id).await {

@@ -7,14 +7,18 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine_store::logs::LogFiles;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::ports::ProcessInput;
 use crate::streams::{Output, Stream};
 
+/// How long nothing is said before the streams of a process that has ended count as ended.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Bytes that may wait for one client.
 const QUEUE_LIMIT: usize = 1 << 20;
 
@@ -176,6 +180,23 @@ impl Hub {
                 return;
             }
             room.await;
+        }
+    }
+
+    /// Waits until the pump has moved all that the process said. What the process left behind may
+    /// hold the pipes open: then a long silence is their end.
+    pub(crate) async fn moved_by(&self, mut pump: JoinHandle<()>) {
+        let mut moved = self.watch();
+        loop {
+            tokio::select! {
+                _ = &mut pump => return,
+                more = tokio::time::timeout(SILENCE, moved.changed()) => {
+                    if !matches!(more, Ok(Ok(()))) {
+                        pump.abort();
+                        return;
+                    }
+                }
+            }
         }
     }
 
