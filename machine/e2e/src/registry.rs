@@ -111,7 +111,7 @@ pub fn tunnel(machine: &Machine, guest: u16, host: u16) -> Result<Tunnel> {
     let tunnel = Tunnel(ssh.stdin(Stdio::null()).spawn().context("machine ssh")?);
     let port = guest.to_string();
     eventually("the port is open in the guest", || {
-        Ok(machine.ssh(["nc", "-z", "127.0.0.1", &port]).run()?.code == 0)
+        Ok(machine.ssh(["nc", "-w", "2", "127.0.0.1", &port, "-e", "true"]).run()?.code == 0)
     })?;
     Ok(tunnel)
 }
