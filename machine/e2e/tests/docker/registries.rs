@@ -23,7 +23,8 @@ pub(crate) const CHECKS: &[Check<Fixture>] = &[
 /// An image of its own, so that checks do not meet.
 fn load(on: &Fixture, name: &str) -> Result<()> {
     let config = json!({"Cmd": ["sh"], "Env": ["PATH=/bin"], "Labels": {"check": name}});
-    let image = archive::docker_archive(name, config, &[archive::busybox_root()?])?;
+    let own = archive::layer(&[("own", name.as_bytes())])?;
+    let image = archive::docker_archive(name, config, &[archive::busybox_root()?, own])?;
     on.docker(["load"]).run_with(&image)?.ok()
 }
 
