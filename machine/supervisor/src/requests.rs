@@ -115,8 +115,7 @@ async fn answer(
     let (done, result) = oneshot::channel();
     let reply = match request {
         Request::Observe { within_ms } => {
-            let current = snapshot.borrow().clone();
-            Reply::Observed { observed: observe(current, Duration::from_millis(within_ms)).await }
+            Reply::Observed { observed: observe(snapshot, Duration::from_millis(within_ms)).await }
         }
         Request::Stop { how } => {
             demands.send(Demand { what: What::Stop(how), done }).await.ok();
@@ -164,18 +163,26 @@ async fn while_somebody_waits(
 }
 
 /// What the owner knows, unless QEMU itself knows better or does not answer.
-async fn observe(snapshot: Snapshot, patience: Duration) -> Observed {
-    let known = snapshot.state.observed();
-    let (Some(vm), Observed::Running | Observed::Paused) = (snapshot.vm, known) else {
+async fn observe(mut snapshot: watch::Receiver<Snapshot>, patience: Duration) -> Observed {
+    let current = snapshot.borrow_and_update().clone();
+    let known = current.state.observed();
+    let (Some(vm), Observed::Running | Observed::Paused) = (current.vm, known) else {
         return known;
     };
-    if snapshot.saving {
+    if current.saving {
         return Observed::Paused;
     }
-    match tokio::time::timeout(patience, vm.qmp.status()).await {
-        Ok(Ok(status)) => observed(status, known),
-        Ok(Err(_)) | Err(_) => Observed::Unresponsive,
-    }
+    let asked = async {
+        match vm.qmp.status().await {
+            Ok(status) => observed(status, known),
+            // QEMU has hung up: its owner is about to know that it has ended.
+            Err(_) => match snapshot.changed().await {
+                Ok(()) => snapshot.borrow().state.observed(),
+                Err(_) => Observed::Stopped,
+            },
+        }
+    };
+    tokio::time::timeout(patience, asked).await.unwrap_or(Observed::Unresponsive)
 }
 
 /// What QEMU's state of a VM that has been up means.

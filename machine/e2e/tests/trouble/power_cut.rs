@@ -41,7 +41,7 @@ fn pull_the_plug(on: &Machine) -> Result<()> {
     let pid = record["qemu"]["pid"].as_u64().context("no pid")?.to_string();
     Command::new("kill").args(["-9", &pid]).run()?.ok()?;
     machine_e2e::eventually("the machine is seen to be off", || {
-        Ok(on.host.machine().args(["status", &on.name]).run()?.stdout.trim() != "Running")
+        Ok(on.host.machine().args(["status", &on.name]).run()?.stdout.trim() == "Stopped")
     })?;
     on.host.machine().args(["start", &on.name]).run()?.ok()
 }
