@@ -29,8 +29,10 @@ fn power_cut(on: &Machine) -> Result<()> {
             on.docker(["ps", "-a"]).run()?.ok()?;
         }
         pull_the_plug(on)?;
+        // Before the machine is back: what is looked at then must stand still.
         work.kill()?;
         work.wait()?;
+        start(on)?;
         whole(on).with_context(|| format!("after cut {cut}"))?;
     }
     on.docker(["rm", "kept"]).run()?.ok()
@@ -39,7 +41,10 @@ fn power_cut(on: &Machine) -> Result<()> {
 fn pull_the_plug(on: &Machine) -> Result<()> {
     let record: Value = serde_json::from_slice(&std::fs::read(on.directory().join("vm.json"))?)?;
     let pid = record["qemu"]["pid"].as_u64().context("no pid")?.to_string();
-    Command::new("kill").args(["-9", &pid]).run()?.ok()?;
+    Command::new("kill").args(["-9", &pid]).run()?.ok()
+}
+
+fn start(on: &Machine) -> Result<()> {
     machine_e2e::eventually("the machine is seen to be off", || {
         Ok(on.host.machine().args(["status", &on.name]).run()?.stdout.trim() == "Stopped")
     })?;
