@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// How long anything may take to become true.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Asks again and again until the answer is yes; fails with the last answer after half a minute.
 /// Every question is a real command, which takes its time: there is no need to pause in between.
