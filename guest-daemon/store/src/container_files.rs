@@ -40,6 +40,18 @@ impl Store {
             .map_err(StoreError::io(format!("write {}", path.display())))
     }
 
+    /// Makes sure that the folder is on the disk as it is, before a record says that it is there.
+    pub fn sync_container_folder(&self, id: &str) -> Result<()> {
+        let folder = self.layout().container(id);
+        let parent = folder.parent().unwrap_or(&folder);
+        for path in [folder.as_path(), parent] {
+            fs::File::open(path)
+                .and_then(|folder| folder.sync_all())
+                .map_err(StoreError::io(format!("sync {}", path.display())))?;
+        }
+        Ok(())
+    }
+
     /// Removes the record, then the folder.
     pub fn remove_container(&self, id: &str) -> Result<()> {
         self.metadata().apply(&[Change::remove(Table::Containers, id)])?;

@@ -165,6 +165,7 @@ impl Containers {
             for name in ["hosts", "hostname", "resolv.conf"] {
                 store.write_container_file(&record.id, name, "")?;
             }
+            store.sync_container_folder(&record.id)?;
             store.put_container(&record)
         })
         .await
