@@ -90,16 +90,23 @@ impl Execs {
         check_runs(&handle.look(), &handle.id)
     }
 
-    /// Starts it. `None` when `detach`.
-    pub async fn start(
-        &self,
-        id: &str,
-        detach: bool,
-        terminal_size: Option<TerminalSize>,
-    ) -> Result<Option<Attachment>> {
+    pub async fn start(&self, id: &str, size: Option<TerminalSize>) -> Result<Attachment> {
+        let (instance, process) = self.begin(id, size).await?;
+        Ok(run::attach(self, &instance, process))
+    }
+
+    /// Starts it with nobody attached.
+    pub async fn start_detached(&self, id: &str, size: Option<TerminalSize>) -> Result<()> {
+        let (instance, process) = self.begin(id, size).await?;
+        run::follow(self, &instance, process, None);
+        Ok(())
+    }
+
+    async fn begin(&self, id: &str, size: Option<TerminalSize>) -> Result<(Instance, Process)> {
         self.check(id)?;
         let instance = self.core.execs.begin(id)?;
-        run::start(self, &instance, detach, terminal_size).await
+        let process = run::start(self, &instance, size).await?;
+        Ok((instance, process))
     }
 
     pub fn inspect(&self, id: &str) -> Result<Exec> {

@@ -70,9 +70,9 @@ async fn run(core: &Core, probe: Probe<'_>, stop: &CancellationToken) -> Result<
 async fn begin(execs: &Execs, id: &str, container: &str) -> Result<Attachment> {
     let (starter, exec) = (execs.clone(), id.to_owned());
     // In a task of its own: a start that is given up half way would leave a process behind.
-    let starting = execs.core.tasks.spawn(async move { starter.start(&exec, false, None).await });
+    let starting = execs.core.tasks.spawn(async move { starter.start(&exec, None).await });
     match tokio::time::timeout(START_LIMIT, starting).await {
-        Ok(Ok(started)) => started?.ok_or_else(|| Error::conflict("the probe has no output")),
+        Ok(Ok(started)) => started,
         Ok(Err(failed)) => Err(Error::internal("a probe did not start", failed)),
         Err(_) => Err(Error::conflict(format!(
             "timed out starting health check for container {container}"

@@ -31,9 +31,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 pub(super) async fn start(
     execs: &Execs,
     instance: &Instance,
-    detach: bool,
     terminal_size: Option<TerminalSize>,
-) -> Result<Option<Attachment>> {
+) -> Result<Process> {
     let Exec { id, container, request, .. } = &instance.exec;
     let handle = execs.core.registry.find(container)?;
     execs.event(container, &format!("exec_start: {}", spoken(request)), id, &[]);
@@ -47,7 +46,7 @@ pub(super) async fn start(
         Err(error) => Err(error),
     };
     match started {
-        Ok(process) => Ok(attach(execs, instance, process, detach)),
+        Ok(process) => Ok(process),
         Err(error) => Err(failed(execs, &instance.exec, &error).await),
     }
 }
@@ -64,37 +63,40 @@ async fn failed(execs: &Execs, exec: &Exec, error: &Error) -> Error {
     Error::new(if code == 128 { error.kind() } else { Kind::InvalidArgument }, text)
 }
 
-fn attach(
+/// Joins a client with the process.
+pub(super) fn attach(execs: &Execs, instance: &Instance, process: Process) -> Attachment {
+    let (sender, receiver) = mpsc::channel(OUTPUT_QUEUE);
+    follow(execs, instance, process, Some(sender));
+    let detached = CancellationToken::new();
+    let output = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|output| (Ok(output), receiver))
+    });
+    let output = output.take_until(detached.clone().cancelled_owned()).boxed();
+    let request = &instance.exec.request;
+    let input = request.attach_stdin.then(|| client_input(execs, instance, detached));
+    Attachment { tty: request.tty, input, output }
+}
+
+/// Moves the process's output and watches for its end.
+pub(super) fn follow(
     execs: &Execs,
     instance: &Instance,
     process: Process,
-    detach: bool,
-) -> Option<Attachment> {
+    client: Option<mpsc::Sender<Output>>,
+) {
     let Exec { id, request, .. } = &instance.exec;
     let Process { id: process_id, io } = process;
     let ProcessIo { stdin, stdout, stderr } = io;
     let input = stdin.map(Arc::from);
     instance.input.send_replace(input);
     execs.core.execs.runs(id, process_id);
-    let (sender, receiver) = mpsc::channel(OUTPUT_QUEUE);
-    let wants = |attached: bool| (attached && !detach).then(|| sender.clone());
+    let wants = |attached: bool| client.clone().filter(|_| attached);
     let ended = CancellationToken::new();
     let pumps = [
         pump(stdout, Stream::Stdout, wants(request.attach_stdout), ended.clone()),
         pump(stderr, Stream::Stderr, wants(request.attach_stderr), ended.clone()),
     ];
-    let until_known = (!detach).then_some(sender);
-    watch_process(execs, instance, process_id, pumps, (ended, until_known));
-    if detach {
-        return None;
-    }
-    let detached = CancellationToken::new();
-    let output = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|output| (Ok(output), receiver))
-    });
-    let output = output.take_until(detached.clone().cancelled_owned()).boxed();
-    let input = request.attach_stdin.then(|| client_input(execs, instance, detached));
-    Some(Attachment { tty: request.tty, input, output })
+    watch_process(execs, instance, process_id, pumps, (ended, client));
 }
 
 fn client_input(execs: &Execs, instance: &Instance, detached: CancellationToken) -> AttachedInput {
@@ -216,7 +218,7 @@ impl Execs {
         let exec = Exec { id, container, request, ..Exec::default() };
         let instance = Instance { started: true, ..Instance::new(exec) };
         self.core.execs.insert(instance.clone());
-        attach(self, &instance, process, true);
+        follow(self, &instance, process, None);
     }
 }
 

@@ -24,7 +24,7 @@ async fn running() -> World {
 
 async fn run(world: &World, request: CreateExec) -> (String, Option<i32>) {
     let id = world.engine.exec.create("web", request).await.unwrap();
-    let attachment = world.engine.exec.start(&id, false, None).await.unwrap().unwrap();
+    let attachment = world.engine.exec.start(&id, None).await.unwrap();
     let output = text(attachment.output).await;
     (output, world.engine.exec.inspect(&id).unwrap().exit_code)
 }
@@ -51,7 +51,7 @@ async fn a_program_that_is_not_there_is_127_and_one_that_may_not_run_126() {
         ("/etc/passwd", 126, "permission denied"),
     ] {
         let id = world.engine.exec.create("web", request(&[program])).await.unwrap();
-        let error = world.engine.exec.start(&id, false, None).await.unwrap_err();
+        let error = world.engine.exec.start(&id, None).await.unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidArgument);
         let text = error.to_string();
         assert!(text.starts_with("OCI runtime exec failed: exec failed: "), "{text}");
@@ -69,12 +69,12 @@ async fn input_reaches_the_process_and_its_end_too() {
         .create("web", CreateExec { attach_stdin: true, ..request(&["cat"]) })
         .await
         .unwrap();
-    let attachment = world.engine.exec.start(&id, false, None).await.unwrap().unwrap();
+    let attachment = world.engine.exec.start(&id, None).await.unwrap();
     let input = attachment.input.unwrap();
     assert!(input.send(Bytes::from_static(b"hi")).await);
     drop(input);
     assert_eq!(text(attachment.output).await, "hi");
-    let again = world.engine.exec.start(&id, false, None).await.unwrap_err();
+    let again = world.engine.exec.start(&id, None).await.unwrap_err();
     assert_eq!(again.kind(), Kind::Conflict);
     assert_eq!(again.to_string(), format!("exec command {id} has already run"));
 }
@@ -94,7 +94,7 @@ async fn only_a_running_container_has_execs() {
 async fn a_detached_exec_runs_without_a_client() {
     let world = running().await;
     let id = world.engine.exec.create("web", request(&["echo", "x"])).await.unwrap();
-    assert!(world.engine.exec.start(&id, true, None).await.unwrap().is_none());
+    world.engine.exec.start_detached(&id, None).await.unwrap();
     let request = crate::events::EventsRequest {
         since: Some(0),
         filters: [("event".to_owned(), vec!["exec_die".to_owned()])].into(),

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use engine::images::ByteStream;
-use engine::streams::{AttachedInput, Attachment, Output};
-use futures::stream::BoxStream;
+use engine::streams::{AttachedInput, Attachment, Output, Stream};
+use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use http::{HeaderValue, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::sync::oneshot;
 
 use crate::extract::Call;
 use crate::reply::{self, Reply};
@@ -25,29 +26,52 @@ use crate::stream::mux;
 use crate::versions;
 
 /// Joins the client with the process, in the way the client asked for.
-pub(crate) fn connect(mut call: Call, attachment: Attachment) -> Reply {
-    let media_type = versions::stream_media_type(call.version, attachment.tty);
-    if call.wants_upgrade() {
-        tokio::spawn(run_upgraded(call.upgrade(), attachment));
-        let mut reply = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
-        let headers = reply.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("tcp"));
-        reply
-    } else {
-        without_upgrade(call.into_byte_stream(), attachment)
+pub(crate) fn connect(call: Call, attachment: Attachment) -> Reply {
+    start_and_connect(call, attachment.tty, std::future::ready(attachment))
+}
+
+/// The same with a process that is started when the head is on its way: some clients lose output
+/// that comes together with the head. It is started as well when the client is gone by then.
+pub(crate) fn start_and_connect(
+    mut call: Call,
+    tty: bool,
+    start: impl Future<Output = Attachment> + Send + 'static,
+) -> Reply {
+    if !call.wants_upgrade() {
+        return without_upgrade(call.into_byte_stream(), tty, start);
     }
+    let media_type = versions::stream_media_type(call.version, tty);
+    tokio::spawn(run_upgraded(call.upgrade(), start));
+    let mut reply = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("tcp"));
+    reply
 }
 
 /// For clients that did not ask: output until the connection closes, without chunks, which is how
 /// HTTP/1.0 answers. Input can only be the request's body.
-fn without_upgrade(body: ByteStream, attachment: Attachment) -> Reply {
-    let Attachment { tty, input, output } = attachment;
-    if let Some(input) = input {
-        tokio::spawn(feed(body, input));
-    }
-    let frames = output.map(move |item| item.map(|output| mux::encode(output, tty)));
+fn without_upgrade(
+    body: ByteStream,
+    tty: bool,
+    start: impl Future<Output = Attachment> + Send + 'static,
+) -> Reply {
+    let (head_is_out, head) = oneshot::channel::<()>();
+    let started = tokio::spawn(async move {
+        drop(head.await);
+        let Attachment { input, output, .. } = start.await;
+        if let Some(input) = input {
+            tokio::spawn(feed(body, input));
+        }
+        output
+    });
+    // Asked for its first piece, the head is written.
+    let output = stream::once(async move {
+        head_is_out.send(()).ok();
+        started.await.unwrap_or_else(|_| stream::empty().boxed())
+    });
+    let frames = output.flatten().map(move |item| item.map(|output| mux::encode(output, tty)));
     let mut reply = reply::stream(versions::stream_media_type(crate::version::OLDEST, tty), frames);
     *reply.version_mut() = Version::HTTP_10;
     reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -62,8 +86,10 @@ async fn feed(mut body: ByteStream, input: AttachedInput) {
     }
 }
 
-async fn run_upgraded(upgrade: OnUpgrade, attachment: Attachment) {
-    match upgrade.await {
+async fn run_upgraded(upgrade: OnUpgrade, start: impl Future<Output = Attachment>) {
+    let upgraded = upgrade.await;
+    let attachment = start.await;
+    match upgraded {
         Ok(connection) => {
             let (reader, writer) = tokio::io::split(TokioIo::new(connection));
             run(reader, writer, attachment).await;
@@ -165,11 +191,8 @@ async fn write_output<W: AsyncWrite + Unpin>(
 
 /// A stream that says one thing on standard output and ends.
 pub(crate) fn saying(text: &str, tty: bool) -> Attachment {
-    let piece = Output {
-        stream: engine::streams::Stream::Stdout,
-        data: Bytes::from(format!("{text}\r\n")),
-    };
-    Attachment { tty, input: None, output: futures::stream::iter([Ok(piece)]).boxed() }
+    let piece = Output { stream: Stream::Stdout, data: Bytes::from(format!("{text}\r\n")) };
+    Attachment { tty, input: None, output: stream::iter([Ok(piece)]).boxed() }
 }
 
 #[cfg(test)]

@@ -115,9 +115,7 @@ async fn wait_sends_its_head_before_the_container_starts() {
 
 #[tokio::test]
 async fn an_exec_streams_and_leaves_its_exit_code() {
-    let rig = Rig::with_busybox().await;
-    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
-    rig.start("web").await;
+    let rig = running().await;
     let exec = exec(&rig, json!(["sh", "-c", "echo hi; exit 3"])).await;
     let (stream, head) =
         rig.upgrade(&format!("POST /exec/{exec}/start HTTP/1.1"), "{\"Detach\":false}").await;
@@ -129,9 +127,7 @@ async fn an_exec_streams_and_leaves_its_exit_code() {
 
 #[tokio::test]
 async fn a_program_that_exec_cannot_run_is_told_in_the_stream() {
-    let rig = Rig::with_busybox().await;
-    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
-    rig.start("web").await;
+    let rig = running().await;
     let exec = exec(&rig, json!(["nosuch"])).await;
     let (stream, head) = rig.upgrade(&format!("POST /exec/{exec}/start HTTP/1.1"), "{}").await;
     assert!(head.starts_with("http/1.1 101"), "{head}");
@@ -141,10 +137,79 @@ async fn a_program_that_exec_cannot_run_is_told_in_the_stream() {
 }
 
 #[tokio::test]
+async fn the_head_is_out_before_an_exec_starts() {
+    let rig = running().await;
+    for (headers, status) in [("Connection: Upgrade\r\nUpgrade: tcp", 101), ("Accept: */*", 200)] {
+        let exec = exec(&rig, json!(["echo", "hi"])).await;
+        rig.runtime.hold_execs(true);
+        let request = format!("POST /exec/{exec}/start HTTP/1.1\r\n{headers}");
+        let (stream, head) = rig.raw(&request, "{}").await;
+        assert!(head.contains(&format!(" {status} ")), "{head}");
+        let shown = rig.get(&format!("/exec/{exec}/json")).await.json();
+        assert_eq!((&shown["Running"], &shown["Pid"]), (&json!(false), &json!(0)));
+        rig.runtime.hold_execs(false);
+        assert_eq!(read_rest(stream).await, b"\x01\0\0\0\0\0\0\x03hi\n");
+    }
+}
+
+#[tokio::test]
+async fn an_exec_starts_although_its_client_has_gone() {
+    let rig = running().await;
+    let exec = exec(&rig, json!(["echo", "hi"])).await;
+    rig.runtime.hold_execs(true);
+    let (stream, _) = rig.upgrade(&format!("POST /exec/{exec}/start HTTP/1.1"), "{}").await;
+    drop(stream);
+    let ends = "GET /events?filters={%22event%22:[%22exec_die%22]} HTTP/1.1";
+    let (mut events, _) = rig.raw(ends, "").await;
+    rig.runtime.hold_execs(false);
+    soon(events.read_u8()).await.unwrap();
+    assert_eq!(rig.get(&format!("/exec/{exec}/json")).await.json()["ExitCode"], 0);
+}
+
+#[tokio::test]
+async fn the_start_of_an_exec_says_how_its_output_is_framed() {
+    let rig = running().await;
+    let both = json!(["sh", "-c", "echo out; echo err >&2"]);
+    for (created, started, expected, media_type) in
+        [(true, false, &b"\x01\0\0\0\0\0\0\x03hi\n"[..], MULTIPLEXED), (false, true, b"out\n", RAW)]
+    {
+        let cmd = if created { json!(["echo", "hi"]) } else { both.clone() };
+        let exec = exec_with(&rig, json!({ "Cmd": cmd, "Tty": created })).await;
+        let (stream, head) = rig
+            .upgrade(
+                &format!("POST /exec/{exec}/start HTTP/1.1"),
+                &json!({ "Tty": started }).to_string(),
+            )
+            .await;
+        assert!(head.contains(&format!("content-type: {media_type}")), "{head}");
+        assert_eq!(read_rest(stream).await, expected);
+        let shown = rig.get(&format!("/exec/{exec}/json")).await.json();
+        assert_eq!(shown["ProcessConfig"]["tty"], created);
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_before_an_exec_starts_is_a_status() {
+    let rig = running().await;
+    let exec = exec(&rig, json!(["true"])).await;
+    let (_, head) = rig.upgrade("POST /exec/0123/start HTTP/1.1", "{}").await;
+    assert!(head.starts_with("http/1.1 404"), "{head}");
+    let start = format!("POST /exec/{exec}/start HTTP/1.1");
+    assert_eq!(rig.post("/containers/web/pause", Value::Null).await.status, 204);
+    let (_, head) = rig.upgrade(&start, "{}").await;
+    assert!(head.starts_with("http/1.1 409"), "{head}");
+    assert_eq!(rig.post("/containers/web/unpause", Value::Null).await.status, 204);
+    let (stream, _) = rig.upgrade(&start, "{}").await;
+    assert!(read_rest(stream).await.is_empty());
+    let (stream, head) = rig.upgrade(&start, "{}").await;
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    let text = String::from_utf8_lossy(&read_rest(stream).await).into_owned();
+    assert!(text.ends_with("has already run\r\n"), "{text}");
+}
+
+#[tokio::test]
 async fn an_exec_runs_once() {
-    let rig = Rig::with_busybox().await;
-    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
-    rig.start("web").await;
+    let rig = running().await;
     let exec = exec(&rig, json!(["true"])).await;
     let start = format!("/exec/{exec}/start");
     assert_eq!(rig.post(&start, json!({ "Detach": true })).await.status, 200);
@@ -194,8 +259,21 @@ async fn a_websocket_must_be_asked_for() {
     assert!(head.starts_with("http/1.1 404"), "{head}");
 }
 
+/// With a container `web` that runs.
+async fn running() -> Rig {
+    let rig = Rig::with_busybox().await;
+    rig.create("web", json!({ "Image": "busybox", "Cmd": ["sleep", "9"] })).await;
+    rig.start("web").await;
+    rig
+}
+
 async fn exec(rig: &Rig, cmd: Value) -> String {
-    let request = json!({ "Cmd": cmd, "AttachStdout": true, "AttachStderr": true });
+    exec_with(rig, json!({ "Cmd": cmd })).await
+}
+
+async fn exec_with(rig: &Rig, mut request: Value) -> String {
+    request["AttachStdout"] = json!(true);
+    request["AttachStderr"] = json!(true);
     let created = rig.post("/containers/web/exec", request).await;
     created.json()["Id"].as_str().unwrap().to_owned()
 }

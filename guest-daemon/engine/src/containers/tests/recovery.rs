@@ -77,7 +77,7 @@ async fn an_exec_that_outlives_the_daemon_does_not_block() {
     let request =
         CreateExec { cmd: vec!["sleep".into()], attach_stdout: true, ..CreateExec::default() };
     let exec = world.engine.exec.create("web", request).await.unwrap();
-    world.engine.exec.start(&exec, true, None).await.unwrap();
+    world.engine.exec.start_detached(&exec, None).await.unwrap();
     world.restart_daemon().await;
     assert!(world.engine.exec.inspect(&exec).unwrap().running);
     world.engine.containers.kill(&id, "KILL").await.unwrap();

@@ -23,6 +23,7 @@ use crate::time::{Clock, SystemClock};
 #[derive(Debug, Default)]
 pub struct FakeRuntime {
     state: Mutex<State>,
+    holds_execs: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +54,11 @@ impl FakeRuntime {
     /// Makes the next create fail.
     pub fn fail_next_create(&self, text: &str) {
         self.state().fail_create = Some(text.to_owned());
+    }
+
+    /// Whether execs wait before they start.
+    pub fn hold_execs(&self, hold: bool) {
+        self.holds_execs.send_replace(hold);
     }
 
     /// What a container was created with.
@@ -202,6 +208,8 @@ impl Runtime for FakeRuntime {
     }
 
     async fn exec(&self, container: &str, exec: ExecSpec) -> Result<Process> {
+        let mut holds = self.holds_execs.subscribe();
+        drop(holds.wait_for(|holds| !holds).await);
         let program = programs::parse(&exec.args)?;
         let mut state = self.state();
         let created = state.add(process(exec.stdio, exec.open_stdin, &program));

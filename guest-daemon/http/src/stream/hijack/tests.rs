@@ -1,6 +1,5 @@
 //! The dance at the end of streams.
 
-use engine::streams::Stream;
 use tokio::io::{DuplexStream, duplex, split};
 use tokio::sync::mpsc;
 
