@@ -6,14 +6,15 @@ mod warm_up;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use engine::error::{Error, Kind, Result};
 use engine::ports::{
-    Cgroup, ContainerFiles, ContainerSpec, ExecSpec, ExitStatus, FilesSpec, Process, ProcessEntry,
-    ProcessId, Recovered, Runtime, Usage,
+    Cgroup, ContainerFiles, ContainerSpec, ExecSpec, ExitStatus, FilesSpec, Listed, Process,
+    ProcessEntry, ProcessId, Recovered, Runtime, Usage,
 };
 use guest_init::client::InitClient;
 
@@ -21,7 +22,10 @@ use crate::prepare::Kept;
 use crate::records::{self, Record, container_prefix, exec_prefix};
 use crate::starter::Starter;
 use crate::user_namespace::UserNamespace;
-use crate::{cgroup, memory_kills, overlay, process_table, shared_memory, signals, start, usage};
+use crate::{
+    beneath, cgroup, identity, memory_kills, overlay, process_table, shared_memory, signals, start,
+    usage,
+};
 
 /// Containers made by the starter; init is the parent of their processes and keeps their pipes.
 #[derive(Clone, Debug)]
@@ -260,8 +264,20 @@ impl Runtime for NamespaceRuntime {
         })
     }
 
-    async fn process_table(&self, container: &str) -> Result<Vec<ProcessEntry>> {
-        Ok(process_table::entries(&self.processes(container).await?))
+    async fn check_user(&self, container: &str, user: &str) -> Result<()> {
+        let first = self.record(container)?.process.ok_or_else(|| not_running(container))?;
+        let root = format!("/proc/{}/root", first.id().pid);
+        let (gone, user) = (not_running(container), user.to_owned());
+        blocking(move || {
+            let root = beneath::open_root(Path::new(&root)).map_err(|_| gone)?;
+            let found = identity::resolve(root.as_fd(), &user, &[]);
+            found.map(drop).map_err(|error| Error::invalid(error.to_string()))
+        })
+        .await
+    }
+
+    async fn process_table(&self, container: &str, of: Listed) -> Result<Vec<ProcessEntry>> {
+        Ok(process_table::entries(&self.processes(container).await?, of))
     }
 
     async fn open_files(&self, spec: FilesSpec) -> Result<Arc<dyn ContainerFiles>> {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use engine::ports::ProcessEntry;
+use engine::ports::{Listed, ProcessEntry};
 
 /// Clock ticks a second; Linux shows user space no other number.
 const TICKS: u64 = 100;
@@ -13,15 +13,30 @@ const PAGE: u64 = 4096;
 /// A process's arguments may be longer; nobody reads that many.
 const FILE_BYTES: u64 = 64 << 10;
 
-/// The processes among these that still exist.
-pub(crate) fn entries(pids: &[i32]) -> Vec<ProcessEntry> {
+/// The processes among these that still exist, or their threads.
+pub(crate) fn entries(pids: &[i32], of: Listed) -> Vec<ProcessEntry> {
     let Some(boot) = boot_unix_nanos() else { return Vec::new() };
-    pids.iter().filter_map(|pid| entry(*pid, boot)).collect()
+    let lines = pids.iter().flat_map(|pid| match of {
+        Listed::Processes => vec![entry(*pid, *pid, &format!("/proc/{pid}"), boot)],
+        Listed::Threads => threads(*pid)
+            .into_iter()
+            .map(|thread| entry(*pid, thread, &format!("/proc/{pid}/task/{thread}"), boot))
+            .collect(),
+    });
+    lines.flatten().collect()
 }
 
-fn entry(pid: i32, boot: i128) -> Option<ProcessEntry> {
+fn threads(pid: i32) -> Vec<i32> {
+    let names = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut all: Vec<i32> =
+        names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    all.sort_unstable();
+    all
+}
+
+fn entry(pid: i32, thread: i32, folder: &str, boot: i128) -> Option<ProcessEntry> {
     let read = |file: &str| {
-        let file = std::fs::File::open(format!("/proc/{pid}/{file}")).ok()?;
+        let file = std::fs::File::open(format!("{folder}/{file}")).ok()?;
         let mut bytes = Vec::new();
         file.take(FILE_BYTES).read_to_end(&mut bytes).ok()?;
         // A process names itself as it likes, and must not hide by that.
@@ -29,7 +44,7 @@ fn entry(pid: i32, boot: i128) -> Option<ProcessEntry> {
     };
     let command = read("cmdline")?.split('\0').collect::<Vec<_>>().join(" ").trim_end().to_owned();
     let mut entry = parse(&read("stat")?, boot, unix_nanos())?;
-    entry.pid = pid;
+    (entry.pid, entry.thread) = (pid, thread);
     take_status(&read("status")?, &mut entry)?;
     if !command.is_empty() {
         entry.command = command;
@@ -114,6 +129,8 @@ fn unix_nanos() -> i128 {
 
 #[cfg(test)]
 mod tests {
+    use engine::ports::Listed;
+
     use super::{entries, parse};
 
     #[test]
@@ -130,9 +147,18 @@ mod tests {
     #[test]
     fn a_process_that_is_gone_is_left_out() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let table = entries(&[own, i32::MAX]);
+        let table = entries(&[own, i32::MAX], Listed::Processes);
         assert_eq!(table.len(), 1);
         assert!(table[0].command.contains("engine_runtime"), "{table:?}");
+    }
+
+    #[test]
+    fn each_thread_has_a_line() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let table = entries(&[own], Listed::Threads);
+        // Tests run in a thread of their own.
+        assert!(table.len() > 1 && table.iter().all(|entry| entry.pid == own), "{table:?}");
+        assert_eq!(table[0].thread, own);
     }
 
     #[test]

@@ -3,15 +3,18 @@
 
 mod arguments;
 mod columns;
+mod sort;
+mod tree;
 
 use super::types::{Status, Top};
 use super::{Containers, attributes_of, not_running};
 use crate::error::{Error, Result};
-use columns::{Facts, show};
+use arguments::Tree;
+use columns::{Facts, is_command, show};
 
 impl Containers {
     pub async fn top(&self, reference: &str, ps_args: &str) -> Result<Top> {
-        let columns = arguments::parse(ps_args)?;
+        let asked = arguments::parse(ps_args)?;
         let handle = self.core.registry.find(reference)?;
         let snapshot = handle.look();
         match snapshot.container.state.status {
@@ -26,14 +29,26 @@ impl Containers {
                 return Err(not_running(&handle.id));
             }
         }
-        let table = self.core.runtime.process_table(&handle.id).await?;
+        let mut table = self.core.runtime.process_table(&handle.id, asked.of).await?;
         let facts = Facts { now: self.core.clock.now(), memory: self.core.host.memory };
         let attributes = attributes_of(&snapshot.container);
         self.core.events.publish("container", "top", &handle.id, attributes);
-        let line = |entry| columns.iter().map(|column| show(&column.key, entry, &facts)).collect();
+        sort::by(&mut table, &asked.order, &facts);
+        let lines = match asked.tree {
+            Tree::None => table.into_iter().map(|entry| (String::new(), entry)).collect(),
+            Tree::Order => tree::grown(table, tree::Branches::Hidden),
+            Tree::Drawn => tree::grown(table, tree::Branches::Drawn),
+        };
+        let line = |(branches, entry): &(String, _)| {
+            let fields = asked.columns.iter().map(|column| {
+                let text = show(&column.key, entry, &facts);
+                if is_command(&column.key) { format!("{branches}{text}") } else { text }
+            });
+            fields.collect()
+        };
         Ok(Top {
-            processes: table.iter().map(line).collect(),
-            titles: columns.into_iter().map(|column| column.title).collect(),
+            processes: lines.iter().map(line).collect(),
+            titles: asked.columns.iter().map(|column| column.title.clone()).collect(),
         })
     }
 }

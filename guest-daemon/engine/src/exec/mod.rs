@@ -55,6 +55,9 @@ impl Execs {
                 request.working_dir
             )));
         }
+        if !request.user.is_empty() {
+            self.core.runtime.check_user(&handle.id, &request.user).await?;
+        }
         if DetachKeys::parse(&request.detach_keys).is_err() {
             let keys = &request.detach_keys;
             return Err(Error::invalid(format!("Invalid escape keys ({keys}) provided")));

@@ -91,6 +91,19 @@ async fn only_a_running_container_has_execs() {
 }
 
 #[tokio::test]
+async fn an_exec_for_nobody_is_refused_before_it_is_started() {
+    let world = running().await;
+    let create = |user: &str| {
+        let request = CreateExec { user: user.to_owned(), ..request(&["true"]) };
+        world.engine.exec.create("web", request)
+    };
+    create("root").await.unwrap();
+    let error = create("nosuch").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidArgument);
+    assert_eq!(error.to_string(), "unable to find user nosuch: no matching entries in passwd file");
+}
+
+#[tokio::test]
 async fn a_detached_exec_runs_without_a_client() {
     let world = running().await;
     let id = world.engine.exec.create("web", request(&["echo", "x"])).await.unwrap();

@@ -22,7 +22,7 @@ pub use registry::{
     Registry, Repository,
 };
 pub use runtime::{
-    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, OutputPipe, Process,
+    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Listed, Mount, OutputPipe, Process,
     ProcessEntry, ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime, Seccomp,
     StdioKind, TerminalSize,
 };

@@ -70,9 +70,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// The pids of a running container.
     async fn processes(&self, container: &str) -> Result<Vec<i32>>;
 
+    /// Whether a running container knows a user, by its own files. The error says who is missing.
+    async fn check_user(&self, container: &str, user: &str) -> Result<()>;
+
     /// The processes of a running container as `ps` shows them.
-    async fn process_table(&self, container: &str) -> Result<Vec<ProcessEntry>> {
-        let _ = container;
+    async fn process_table(&self, container: &str, of: Listed) -> Result<Vec<ProcessEntry>> {
+        let _ = (container, of);
         Err(Error::unimplemented("listing processes is not implemented by this runtime"))
     }
 
@@ -303,10 +306,20 @@ pub trait OutputPipe: Send {
     async fn consume(&mut self, count: usize) -> Result<()>;
 }
 
+/// What has a line of its own in a table of processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listed {
+    #[default]
+    Processes,
+    Threads,
+}
+
 /// A process as `ps` shows it; ids are those seen in the guest, outside the container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessEntry {
     pub pid: i32,
+    /// That of the process, or of one of its threads.
+    pub thread: i32,
     pub parent: i32,
     pub group: i32,
     pub session: i32,

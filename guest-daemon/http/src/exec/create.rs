@@ -11,7 +11,7 @@ use crate::reply::{self, Reply};
 use crate::versions;
 
 pub(crate) async fn create(mut call: Call) -> Result<Reply, HttpError> {
-    let mut request: ExecCreateRequest = call.json().await?;
+    let mut request: ExecCreateRequest = call.json_or_default().await?;
     request.console_size = versions::console_size(call.version, request.console_size);
     if request.cmd.as_ref().is_none_or(Vec::is_empty) {
         return Err(HttpError::invalid("No exec command specified"));

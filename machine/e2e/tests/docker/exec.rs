@@ -56,6 +56,8 @@ fn flags(on: &Fixture) -> Result<()> {
     let words = ["exec", "-e", "B=2", "-w", "/tmp", "-u", "app", "flagged", "sh", "-c", script];
     let seen = on.text(&words)?;
     ensure!(seen == "1 2\n/tmp\n1000", "{seen}");
+    let nobody = on.docker(["exec", "-u", "nosuch", "flagged", "true"]).run()?;
+    nobody.code(1)?.says("unable to find user nosuch: no matching entries in passwd file")?;
     on.text(&["rm", "-f", "flagged"]).map(drop)
 }
 

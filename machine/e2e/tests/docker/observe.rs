@@ -84,6 +84,11 @@ fn top(on: &Fixture) -> Result<()> {
     ensure!(columns.lines().skip(1).all(|line| line.contains("1000")), "{columns}");
     let bsd = on.text(&["top", "top-args", "aux"])?;
     ensure!(bsd.starts_with("USER") && bsd.contains("%MEM") && bsd.contains("sleep 1000"), "{bsd}");
+    let tree = on.text(&["top", "top-args", "-ef", "--forest", "--sort=-pid"])?;
+    let drawn: Vec<&str> = tree.lines().filter(|line| line.contains("\\_ ")).collect();
+    ensure!(drawn.len() == 2 && drawn[1].ends_with("\\_ sleep 1000"), "{tree}");
+    let threads = on.text(&["top", "top-args", "-L"])?;
+    ensure!(threads.contains("LWP") && threads.lines().count() == 3, "{threads}");
     let bad = on.docker(["top", "top-args", "-o", "cmd"]).run()?;
     bad.code(1)?.says("Couldn't find PID field in ps output")?;
     on.text(&["rm", "-f", "top-args"]).map(drop)

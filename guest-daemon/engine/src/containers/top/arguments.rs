@@ -1,7 +1,29 @@
 //! The command line of ps: `-ef`, `aux`, `-eo pid,cmd`, `-o pid=ID -o args`.
 
 use super::columns::title;
+use super::sort::Key;
 use crate::error::{Error, Kind, Result};
+use crate::ports::Listed;
+
+/// What ps was asked to show.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub columns: Vec<Column>,
+    pub of: Listed,
+    pub order: Vec<Key>,
+    pub tree: Tree,
+}
+
+/// How it shows whose child a process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Tree {
+    #[default]
+    None,
+    /// Children come after their parents.
+    Order,
+    /// And branches are drawn.
+    Drawn,
+}
 
 /// What stands above a column, and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +61,14 @@ struct Asked {
     letters: Vec<char>,
     bsd_letters: Vec<char>,
     listed: Vec<Column>,
+    /// Of `-O`: these stand among the usual ones.
+    more: Option<Vec<Column>>,
+    of: Listed,
+    order: Vec<Key>,
+    tree: Tree,
 }
 
-pub(super) fn parse(text: &str) -> Result<Vec<Column>> {
+pub(super) fn parse(text: &str) -> Result<Command> {
     let text = if text.trim().is_empty() { "-ef" } else { text };
     let mut words = text.split_ascii_whitespace();
     let mut asked = Asked::default();
@@ -52,10 +79,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<Column>> {
             asked.cluster(word, &mut words)?;
         }
     }
-    let columns = asked.columns()?;
+    let columns = asked.columns();
     // Its client finds the processes by this column.
     if columns.iter().any(|column| column.title == "PID") {
-        Ok(columns)
+        Ok(Command { columns, of: asked.of, order: asked.order, tree: asked.tree })
     } else {
         Err(failed("Couldn't find PID field in ps output"))
     }
@@ -70,6 +97,11 @@ impl Asked {
         let (name, value) = option.split_once('=').map_or((option, None), |(n, v)| (n, Some(v)));
         match name {
             "format" => self.list(value.or_else(|| words.next()).unwrap_or_default()),
+            "sort" => self.sort(value.or_else(|| words.next()).unwrap_or_default()),
+            "forest" => {
+                self.tree = Tree::Drawn;
+                Ok(())
+            }
             // All processes of the container are shown anyway, whole lines too.
             "everyone" | "all" | "headers" => Ok(()),
             _ => Err(unsupported(&format!("--{option}"))),
@@ -85,15 +117,31 @@ impl Asked {
             None => (word, true),
         };
         for (at, letter) in letters.char_indices() {
+            let mut value = || {
+                let rest = &letters[at + letter.len_utf8()..];
+                let value = if rest.is_empty() { words.next() } else { Some(rest) };
+                value.unwrap_or_default()
+            };
             match (letter, bsd) {
-                ('o', _) => {
-                    let rest = &letters[at + 1..];
-                    let value = if rest.is_empty() { words.next() } else { Some(rest) };
-                    return self.list(value.unwrap_or_default());
+                ('o', _) => return self.list(value()),
+                ('O', _) => return self.list_more(value(), bsd),
+                ('k', true) => return self.sort(value()),
+                ('H', true) => {
+                    self.of = Listed::Threads;
+                    self.bsd_letters.push(letter);
+                }
+                ('H', false) => self.tree = Tree::Order,
+                ('f', true) => {
+                    self.tree = Tree::Drawn;
+                    self.bsd_letters.push(letter);
                 }
                 // Which processes, and how wide a line is: neither is a question here.
                 ('e' | 'A' | 'a' | 'd' | 'N' | 'w' | 'y', false) | ('w' | 'g', true) => {}
-                ('f' | 'F' | 'l' | 'j', false) => self.letters.push(letter),
+                ('f' | 'F' | 'l' | 'j' | 'Z' | 'M', false) => self.letters.push(letter),
+                ('L' | 'T', false) => {
+                    self.of = Listed::Threads;
+                    self.letters.push(letter);
+                }
                 ('a' | 'x' | 'u' | 'l' | 'j', true) => self.bsd_letters.push(letter),
                 _ => return Err(unsupported(word)),
             }
@@ -130,11 +178,46 @@ impl Asked {
         Ok(())
     }
 
-    fn columns(self) -> Result<Vec<Column>> {
+    /// `-rss,+pid`
+    fn sort(&mut self, text: &str) -> Result<()> {
+        for word in text.split(',') {
+            let key = word.trim_start_matches(['+', '-']);
+            if title(key).is_none() {
+                return Err(failed("ps: error: unknown sort specifier"));
+            }
+            // Once more it would change nothing.
+            if self.order.iter().all(|known| known.key != key) {
+                let descending = word.starts_with('-');
+                self.order.push(Key { key: key.to_owned(), descending });
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of `-O` come after the number of the process.
+    fn list_more(&mut self, text: &str, bsd: bool) -> Result<()> {
+        if !self.listed.is_empty() || self.more.is_some() {
+            return Err(failed("ps: error: option -O can not follow other format options"));
+        }
+        self.list(text)?;
+        let listed = std::mem::take(&mut self.listed);
+        let command = Column {
+            title: "COMMAND".to_owned(),
+            key: if bsd { "comm" } else { "args" }.to_owned(),
+        };
+        let usual = columns(&["s", "tname", "time"]);
+        self.more = Some([columns(&["pid"]), listed, usual, vec![command]].concat());
+        Ok(())
+    }
+
+    fn columns(&self) -> Vec<Column> {
         let has = |letter| self.letters.contains(&letter);
         let bsd = |letter| self.bsd_letters.contains(&letter);
         if !self.listed.is_empty() {
-            return Ok(self.listed);
+            return self.listed.clone();
+        }
+        if let Some(columns) = &self.more {
+            return columns.clone();
         }
         let keys = match () {
             () if has('f') && has('l') => FULL_LONG,
@@ -148,12 +231,31 @@ impl Asked {
             () if !self.bsd_letters.is_empty() => BSD,
             () => PLAIN,
         };
-        let column = |key: &&str| Column {
-            title: title(key).unwrap_or_default().to_owned(),
-            key: (*key).to_owned(),
-        };
-        Ok(keys.iter().map(column).collect())
+        let mut keys = keys.to_vec();
+        let after = |keys: &[&str], key| keys.iter().position(|it| *it == key).map(|at| at + 1);
+        if has('L') {
+            let at = after(&keys, "ppid").or_else(|| after(&keys, "pid")).unwrap_or_default();
+            keys.insert(at, "lwp");
+            if let Some(at) = after(&keys, "c").filter(|_| has('f')) {
+                keys.insert(at, "nlwp");
+            }
+        }
+        if has('T') {
+            keys.insert(after(&keys, "pid").unwrap_or_default(), "spid");
+        }
+        if has('Z') || has('M') {
+            keys.insert(0, "label");
+        }
+        columns(&keys)
     }
+}
+
+fn columns(keys: &[&str]) -> Vec<Column> {
+    let column = |key: &&str| Column {
+        title: title(key).unwrap_or_default().to_owned(),
+        key: (*key).to_owned(),
+    };
+    keys.iter().map(column).collect()
 }
 
 fn failed(text: &str) -> Error {
@@ -171,7 +273,7 @@ mod tests {
     use super::*;
 
     fn titles(arguments: &str) -> String {
-        let columns = parse(arguments).unwrap();
+        let columns = parse(arguments).unwrap().columns;
         columns.iter().map(|column| column.title.as_str()).collect::<Vec<_>>().join(" ")
     }
 
@@ -189,6 +291,12 @@ mod tests {
             ("-opid -o user", "PID USER"),
             ("-o pid,args=WHAT IT IS", ""),
             ("--format pid,rss", "PID RSS"),
+            ("-L", "PID LWP TTY TIME CMD"),
+            ("-eLf", "UID PID PPID LWP C NLWP STIME TTY TIME CMD"),
+            ("-eT", "PID SPID TTY TIME CMD"),
+            ("-O user", "PID USER S TTY TIME COMMAND"),
+            ("-Z", "LABEL PID TTY TIME CMD"),
+            ("-ef --sort -rss --forest", "UID PID PPID C STIME TTY TIME CMD"),
             ("-o pid=PIDS,cmd", ""),
         ] {
             if expected.is_empty() {
@@ -200,12 +308,33 @@ mod tests {
     }
 
     #[test]
+    fn the_order_and_the_tree_are_chosen_as_ps_does() {
+        let key = |key: &str, descending| Key { key: key.to_owned(), descending };
+        for arguments in ["aux --sort=-rss,pid", "aux --sort -rss,+pid", "auxk-rss,pid"] {
+            let order = parse(arguments).unwrap().order;
+            assert_eq!(order, [key("rss", true), key("pid", false)], "{arguments}");
+        }
+        for (arguments, tree) in [
+            ("-ef", Tree::None),
+            ("-eH", Tree::Order),
+            ("axf", Tree::Drawn),
+            ("-ef --forest", Tree::Drawn),
+        ] {
+            assert_eq!(parse(arguments).unwrap().tree, tree, "{arguments}");
+        }
+        assert_eq!(parse("axH").unwrap().of, Listed::Threads);
+        assert_eq!(parse("-ef").unwrap().of, Listed::Processes);
+    }
+
+    #[test]
     fn what_cannot_be_shown_is_refused_in_pss_words() {
         for (arguments, text) in [
             ("-o cmd", "Couldn't find PID field in ps output"),
             ("-o pid,nonsense", "unknown user-defined format specifier \"nonsense\""),
             ("-o pid -o uid=PID", "specifying \"uid=PID\" is not allowed"),
-            ("-ef --forest", "ps: the option --forest is not implemented"),
+            ("-ef --sort=odd", "ps: error: unknown sort specifier"),
+            ("-o pid -O user", "option -O can not follow other format options"),
+            ("-e --cumulative", "ps: the option --cumulative is not implemented"),
         ] {
             let error = parse(arguments).unwrap_err().to_string();
             assert!(error.contains(text), "{arguments}: {error}");

@@ -20,6 +20,10 @@ const NANOS: i128 = 1_000_000_000;
 pub(super) fn title(key: &str) -> Option<&'static str> {
     Some(match key {
         "pid" | "tgid" => "PID",
+        "lwp" => "LWP",
+        "tid" => "TID",
+        "spid" => "SPID",
+        "label" => "LABEL",
         "ppid" => "PPID",
         "pgid" => "PGID",
         "pgrp" => "PGRP",
@@ -68,10 +72,16 @@ pub(super) fn title(key: &str) -> Option<&'static str> {
     })
 }
 
+/// Whether a column tells what runs: in front of that a tree is drawn.
+pub(super) fn is_command(key: &str) -> bool {
+    matches!(key, "comm" | "ucomm" | "ucmd" | "args" | "command" | "cmd")
+}
+
 pub(super) fn show(key: &str, of: &ProcessEntry, facts: &Facts) -> String {
     let alive = ((facts.now - of.started_unix_nanos) / NANOS).max(0);
     match key {
         "pid" | "tgid" => of.pid.to_string(),
+        "lwp" | "tid" | "spid" => of.thread.to_string(),
         "ppid" => of.parent.to_string(),
         "pgid" | "pgrp" => of.group.to_string(),
         "sid" | "sess" | "session" => of.session.to_string(),

@@ -12,8 +12,8 @@ use super::programs::{self, FakeProcess, Program};
 use crate::error::{Error, Result};
 use crate::ports::{
     Cgroup, ContainerFiles, ContainerSpec, CpuUsage, ExecSpec, ExitStatus, FilesSpec,
-    InterfaceUsage, MemoryUsage, Process, ProcessEntry, ProcessId, ProcessIo, Recovered, Runtime,
-    StdioKind, TerminalSize, Usage,
+    InterfaceUsage, Listed, MemoryUsage, Process, ProcessEntry, ProcessId, ProcessIo, Recovered,
+    Runtime, StdioKind, TerminalSize, Usage,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -307,7 +307,16 @@ impl Runtime for FakeRuntime {
         Ok(state.containers.get(container).map_or_else(Vec::new, |found| vec![found.init]))
     }
 
-    async fn process_table(&self, container: &str) -> Result<Vec<ProcessEntry>> {
+    /// Knows root and numbers.
+    async fn check_user(&self, _: &str, user: &str) -> Result<()> {
+        if user == "root" || user.parse::<u32>().is_ok() {
+            return Ok(());
+        }
+        let text = format!("unable to find user {user}: no matching entries in passwd file");
+        Err(Error::invalid(text))
+    }
+
+    async fn process_table(&self, container: &str, _: Listed) -> Result<Vec<ProcessEntry>> {
         let state = self.state();
         let found = state
             .containers
@@ -315,6 +324,7 @@ impl Runtime for FakeRuntime {
             .ok_or_else(|| Error::not_found(format!("no container {container}")))?;
         Ok(vec![ProcessEntry {
             pid: found.init,
+            thread: found.init,
             parent: 1,
             state: 'S',
             threads: 1,
