@@ -114,7 +114,7 @@ impl World {
     pub(crate) async fn events(&self) -> Vec<String> {
         let until = crate::time::Clock::now(&SystemClock);
         let request = EventsRequest { since: Some(0), until: Some(until), ..Default::default() };
-        let events = self.engine.events.subscribe(request).unwrap();
+        let events = self.engine.events.subscribe(request);
         within(events.map(|event| format!("{} {}", event.kind, event.action)).collect()).await
     }
 }

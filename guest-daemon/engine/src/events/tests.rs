@@ -20,7 +20,7 @@ fn request(filters: &[(&str, &str)]) -> EventsRequest {
 }
 
 async fn first(events: &Events, filters: &[(&str, &str)]) -> Option<String> {
-    let mut stream = events.subscribe(request(filters)).unwrap();
+    let mut stream = events.subscribe(request(filters));
     let next = tokio::time::timeout(std::time::Duration::from_millis(50), stream.next()).await;
     next.ok().flatten().map(|event| event.action)
 }
@@ -29,8 +29,8 @@ async fn first(events: &Events, filters: &[(&str, &str)]) -> Option<String> {
 async fn past_events_come_first_and_then_those_to_come() {
     let events = events();
     events.publish("container", "create", "abc", BTreeMap::new());
-    let mut all = events.subscribe(request(&[])).unwrap();
-    let mut new_only = events.subscribe(EventsRequest::default()).unwrap();
+    let mut all = events.subscribe(request(&[]));
+    let mut new_only = events.subscribe(EventsRequest::default());
     events.publish("container", "start", "abc", BTreeMap::new());
     assert_eq!(all.next().await.unwrap().action, "create");
     assert_eq!(all.next().await.unwrap().action, "start");
@@ -65,8 +65,7 @@ async fn filters_choose_by_object_action_and_label() {
     for other in [[("container", "db")], [("event", "start")], [("label", "tier=back")]] {
         assert!(first(&events, &other).await.is_none(), "{other:?}");
     }
-    let error = events.subscribe(request(&[("colour", "red")])).err().unwrap();
-    assert_eq!(error.to_string(), "invalid filter 'colour'");
+    assert!(first(&events, &[("colour", "red")]).await.is_some(), "nobody knows this filter");
 }
 
 #[tokio::test]
@@ -76,6 +75,6 @@ async fn the_stream_ends_at_until() {
     events.publish("container", "start", "abc", BTreeMap::new());
     events.publish("container", "die", "abc", BTreeMap::new());
     let request = EventsRequest { until: Some(1_001_000_000_000), ..request(&[]) };
-    let all: Vec<_> = events.subscribe(request).unwrap().collect().await;
+    let all: Vec<_> = events.subscribe(request).collect().await;
     assert_eq!(all.len(), 2, "those until then, and no waiting");
 }

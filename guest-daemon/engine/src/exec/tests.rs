@@ -113,7 +113,7 @@ async fn a_detached_exec_runs_without_a_client() {
         filters: [("event".to_owned(), vec!["exec_die".to_owned()])].into(),
         ..Default::default()
     };
-    let mut events = world.engine.events.subscribe(request).unwrap();
+    let mut events = world.engine.events.subscribe(request);
     within(futures::StreamExt::next(&mut events)).await.unwrap();
     assert_eq!(world.engine.exec.inspect(&id).unwrap().exit_code, Some(0));
 }

@@ -20,7 +20,7 @@ pub(crate) async fn events(call: Call) -> Result<Reply, HttpError> {
         )));
     }
     let request = EventsRequest { since, until, filters: call.filters()? };
-    let events = engine.events.subscribe(request)?;
+    let events = engine.events.subscribe(request);
     let lines = events.filter_map(move |event| {
         let known = versions::knows_event(version, &event.kind, &event.action);
         std::future::ready(known.then(|| reply::json_line(&to_api(event))))

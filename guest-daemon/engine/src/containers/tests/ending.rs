@@ -44,7 +44,7 @@ async fn a_kill_is_heard_during_the_grace_period() {
         filters: [("event".to_owned(), vec!["kill".to_owned()])].into(),
         ..Default::default()
     };
-    let mut events = world.engine.events.subscribe(request).unwrap();
+    let mut events = world.engine.events.subscribe(request);
     within(futures::StreamExt::next(&mut events)).await.unwrap();
     assert_eq!(world.engine.containers.inspect("web").unwrap().state.status, Status::Running);
     world.engine.containers.kill("web", "KILL").await.unwrap();

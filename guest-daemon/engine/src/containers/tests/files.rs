@@ -46,7 +46,7 @@ async fn put(world: &World, path: &str, files: &[(&str, &str)]) -> crate::Result
 async fn event(world: &World, action: &str) -> Event {
     let until = SystemClock.now();
     let request = EventsRequest { since: Some(0), until: Some(until), ..Default::default() };
-    let events = world.engine.events.subscribe(request).unwrap();
+    let events = world.engine.events.subscribe(request);
     let found = events.filter(|event| std::future::ready(event.action == action));
     within(found.collect::<Vec<_>>()).await.pop().unwrap()
 }

@@ -127,7 +127,7 @@ async fn a_process_killed_for_want_of_memory_is_told_though_the_container_goes_o
         filters: [("event".to_owned(), vec!["oom".to_owned()])].into(),
         ..Default::default()
     };
-    let mut events = world.engine.events.subscribe(events).unwrap();
+    let mut events = world.engine.events.subscribe(events);
     world.runtime.run_out_of_memory(&id);
     within(events.next()).await.unwrap();
     let state = world.engine.containers.inspect("web").unwrap().state;

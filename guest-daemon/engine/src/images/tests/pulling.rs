@@ -273,7 +273,7 @@ async fn a_pull_is_an_event_of_its_name() {
     pull(&world, "tool", "1").await;
     let until = crate::time::Clock::now(&crate::time::SystemClock);
     let request = EventsRequest { since: Some(0), until: Some(until), ..Default::default() };
-    let events = world.engine.events.subscribe(request).unwrap();
+    let events = world.engine.events.subscribe(request);
     let events: Vec<_> = within(events.collect()).await;
     let pulled = events.iter().find(|event| event.action == "pull").unwrap();
     assert_eq!((&*pulled.kind, &*pulled.actor), ("image", "tool:1"));
