@@ -76,7 +76,7 @@ static ROUTES: &[Route] = routes! {
     POST   "/containers/{name}/wait"     => containers::wait::wait, looks;
     POST   "/containers/{name}/resize"   => containers::resize::resize;
     POST   "/containers/{name}/exec"     => exec::create::create;
-    DELETE "/containers/{name}"          => containers::remove::remove;
+    DELETE "/containers/{name..}"        => containers::remove::remove;
 
     POST   "/commit"                     => containers::commit::commit;
 
@@ -116,7 +116,6 @@ static UNBUILT: &[(Method, &str, &str)] = &[
     (Method::POST, "/build/cancel", "cancelling builds"),
     (Method::GET, "/containers/{name}/checkpoints", "checkpointing containers"),
     (Method::POST, "/containers/{name}/checkpoints", "checkpointing containers"),
-    (Method::DELETE, "/containers/{name..}", "checkpointing containers"),
     (Method::POST, "/images/prune", "pruning images"),
     (Method::GET, "/images/{name..}/attestations", "reading attestations"),
     (Method::POST, "/networks/create", "creating networks"),

@@ -2,8 +2,10 @@
 //! environment variables.
 
 use super::registry::{Registry, Snapshot};
+use super::task::Command;
+use super::{Containers, ask};
 use crate::config::HostConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 const WITH_HOST: &str = "conflicting options: host type networking can't be used with links. This \
                          would result in undefined behavior";
@@ -63,6 +65,33 @@ pub(super) fn resolve(registry: &Registry, name: &str, host: &mut HostConfig) ->
     Ok(())
 }
 
+impl Containers {
+    /// `reference` is the container's name and that of the link, `web/db`. One that runs knows the
+    /// other until it is started again.
+    pub async fn remove_link(&self, reference: &str) -> Result<()> {
+        let path = reference.trim_start_matches('/');
+        let Some((name, alias)) = path.split_once('/') else {
+            self.core.registry.find(reference)?;
+            let text = "Conflict, cannot remove the default link name of the container";
+            return Err(Error::new(Kind::Internal, text));
+        };
+        let missing = |_| Error::not_found(format!("No such container: {reference}"));
+        let handle = self.core.registry.find(name).map_err(missing)?;
+        let alias = alias.to_owned();
+        ask(&handle, |reply| Command::Unlink { alias, reply }).await.map_err(missing)
+    }
+}
+
+/// Takes a link out; `None` when there is no such link.
+pub(super) fn without(host: &HostConfig, alias: &str) -> Option<HostConfig> {
+    let mut left = host.links.clone()?;
+    let before = left.len();
+    left.retain(|text| !parse(text).is_ok_and(|link| link.alias == alias));
+    let links = (!left.is_empty()).then_some(left);
+    let fewer = links.as_ref().map_or(0, Vec::len) < before;
+    fewer.then(|| HostConfig { links, ..host.clone() })
+}
+
 /// What a container is told about those it is linked to: lines for its hosts file, and variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -78,13 +107,13 @@ pub(crate) fn told(registry: &Registry, name: &str, host: &HostConfig) -> Result
         let found = registry.find(&other)?.look();
         if !found.is_running() {
             return Err(Error::new(
-                crate::Kind::Internal,
+                Kind::Internal,
                 format!("Cannot link to a non running container: /{other} AS /{name}/{alias}"),
             ));
         }
         let Some(endpoint) = &found.endpoint else {
             return Err(Error::new(
-                crate::Kind::Internal,
+                Kind::Internal,
                 format!("Cannot link to /{other}, as it does not belong to the default network"),
             ));
         };
@@ -175,6 +204,31 @@ mod tests {
         assert!(!spec.env.iter().any(|entry| entry.contains("ENV_HOME")));
         let hosts = spec.mounts.iter().find(|mount| mount.destination == "/etc/hosts").unwrap();
         assert!(std::fs::read_to_string(&hosts.source).unwrap().contains("\tmy-data "));
+    }
+
+    #[tokio::test]
+    async fn a_link_can_be_taken_out_again() {
+        let world = World::new().await;
+        world.create("db", &["sleep"]).await;
+        let create = world.create_with("web", &["sleep"], |request| {
+            request.host.links = Some(vec!["db".into(), "db:data".into()]);
+        });
+        create.await.unwrap();
+        let containers = &world.engine.containers;
+        containers.remove_link("web/data").await.unwrap();
+        assert_eq!(containers.inspect("web").unwrap().host.links.unwrap(), ["/db:/web/db"]);
+        containers.remove_link("/web/db").await.unwrap();
+        assert_eq!(containers.inspect("web").unwrap().host.links, None);
+        for (reference, text) in [
+            ("web/db", "No such container: web/db"),
+            ("nosuch/db", "No such container: nosuch/db"),
+            ("nosuch", "No such container: nosuch"),
+            ("web", "Conflict, cannot remove the default link name of the container"),
+        ] {
+            let error = containers.remove_link(reference).await.unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+        world.start("web").await;
     }
 
     #[tokio::test]

@@ -60,6 +60,10 @@ pub(crate) enum Command {
         change: Box<HostConfig>,
         reply: Reply<()>,
     },
+    Unlink {
+        alias: String,
+        reply: Reply<()>,
+    },
     /// Execs come and go; the snapshot shows them.
     Execs(Vec<String>),
     /// The job that starts it has ended.
@@ -225,6 +229,7 @@ impl Task {
             Command::Pause(reply) => self.pause_requested(reply).await,
             Command::Unpause(reply) => self.unpause_requested(reply).await,
             Command::Update { change, reply } => self.update_requested(change, reply).await,
+            Command::Unlink { alias, reply } => self.unlink_requested(alias, reply).await,
             Command::MemoryKill => self.memory_kill().await,
             Command::Execs(ids) => {
                 self.exec_ids = ids;
