@@ -91,7 +91,9 @@ fn what_cannot_be_had_is_always_told() {
     let driver = chosen(&options(&["log-driver=gelf"])).settings;
     assert_eq!(
         driver.warnings,
-        ["containers log as usual: logger: no log driver named 'gelf' is registered"]
+        [
+            "containers log as usual: error looking up logging plugin gelf: plugin \"gelf\" not found"
+        ]
     );
     assert_eq!(driver.containers.log_driver(), "json-file");
     let storage = EngineOptions { storage_driver: Some("btrfs".to_owned()), ..options(&[]) };

@@ -2,9 +2,10 @@
 
 use engine_store::objects::MountRecord;
 
-use super::mounts::{PROPAGATIONS, check_driver, check_volume_name, clean, tmpfs_options};
+use super::mounts::{PROPAGATIONS, check_volume_name, clean, not_absolute, tmpfs_options};
 use crate::config::MountRequest;
 use crate::error::{Error, Result};
+use crate::volumes::check_driver;
 
 /// The mount, and whether a new volume is filled from the image.
 pub(super) fn from_request(request: &MountRequest) -> Result<(MountRecord, bool)> {
@@ -69,9 +70,7 @@ fn check_target(request: &MountRequest) -> Filled<()> {
 fn check_absolute(path: &str) -> Filled<()> {
     match path.starts_with('/') {
         true => Ok(()),
-        false => {
-            Err(Fault::Config(format!("invalid mount path: '{path}' mount path must be absolute")))
-        }
+        false => Err(Fault::Config(not_absolute(path))),
     }
 }
 
@@ -93,7 +92,7 @@ fn bind(request: &MountRequest, mount: &mut MountRecord) -> Filled<bool> {
 }
 
 fn volume(request: &MountRequest, mount: &mut MountRecord) -> Filled<bool> {
-    check_driver(&request.volume_driver)?;
+    check_driver(&request.source, &request.volume_driver)?;
     mount.anonymous = request.source.is_empty();
     if mount.anonymous {
         if request.read_only {

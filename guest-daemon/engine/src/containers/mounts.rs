@@ -4,6 +4,7 @@ use engine_store::objects::MountRecord;
 
 use crate::config::{ContainerConfig, HostConfig};
 use crate::error::{Error, Result};
+use crate::volumes::check_driver;
 
 use super::mount_requests::from_request;
 use super::names::is_allowed;
@@ -21,7 +22,11 @@ pub(super) fn wanted(
 ) -> Result<Vec<(MountRecord, bool)>> {
     let mut mounts: Vec<(MountRecord, bool)> = Vec::new();
     for bind in host.binds.as_deref().unwrap_or_default() {
-        add(&mut mounts, parse_bind(bind)?)?;
+        let (mount, copy) = parse_bind(bind)?;
+        if mount.kind == "volume" {
+            check_driver(&mount.name, &host.volume_driver)?;
+        }
+        add(&mut mounts, (mount, copy))?;
     }
     for request in &host.mounts {
         add(&mut mounts, from_request(request)?)?;
@@ -31,7 +36,9 @@ pub(super) fn wanted(
             || host.tmpfs.keys().any(|tmpfs| clean(tmpfs) == path)
     };
     for path in host.tmpfs.keys() {
-        absolute(path, path)?;
+        if !path.starts_with('/') {
+            return Err(Error::invalid(not_absolute(path)));
+        }
         if mounts.iter().any(|(mount, _)| mount.destination == clean(path)) {
             return Err(duplicate(&clean(path)));
         }
@@ -45,6 +52,7 @@ pub(super) fn wanted(
         absolute(path, path)?;
         let destination = clean(path);
         if !taken(&mounts, &destination) {
+            check_driver("", &host.volume_driver)?;
             let mount = MountRecord {
                 kind: "volume".into(),
                 destination,
@@ -139,15 +147,6 @@ pub(super) fn tmpfs_options(text: &str) -> Vec<String> {
     options
 }
 
-pub(super) fn check_driver(driver: &str) -> Result<()> {
-    match driver {
-        "" | "local" => Ok(()),
-        other => Err(Error::not_found(format!(
-            "error looking up volume plugin {other}: plugin \"{other}\" not found"
-        ))),
-    }
-}
-
 /// The rule for names of volumes.
 pub(crate) fn check_volume_name(name: &str) -> Result<()> {
     if is_allowed(name) {
@@ -164,10 +163,15 @@ fn absolute(path: &str, text: &str) -> Result<()> {
     if path.starts_with('/') {
         return Ok(());
     }
+    let kind = if text.starts_with('/') { "bind" } else { "volume" };
     Err(Error::invalid(format!(
-        "invalid volume specification: '{text}': invalid mount config for type \"volume\": \
-         invalid mount path: '{path}' mount path must be absolute"
+        "invalid volume specification: '{text}': invalid mount config for type \"{kind}\": {}",
+        not_absolute(path)
     )))
+}
+
+pub(super) fn not_absolute(path: &str) -> String {
+    format!("invalid mount path: '{path}' mount path must be absolute")
 }
 
 fn duplicate(path: &str) -> Error {

@@ -97,6 +97,9 @@ impl Registry {
 
     /// The id that begins like this, if there is exactly one.
     pub(crate) fn find_id(&self, prefix: &str) -> Option<String> {
+        if prefix.is_empty() {
+            return None;
+        }
         let inner = self.read();
         let mut found =
             inner.by_id.range(prefix.to_owned()..).take_while(|(id, _)| id.starts_with(prefix));

@@ -174,13 +174,8 @@ pub(crate) fn options(host: &HostConfig) -> Result<SecurityOptions> {
             ("seccomp", Some(_)) => {
                 return Err(Error::invalid("Decoding seccomp profile failed: invalid JSON"));
             }
-            // There is neither AppArmor nor SELinux here to be switched off.
-            ("apparmor", Some("unconfined")) | ("label", Some("disable")) | ("disable", None) => {}
-            ("apparmor" | "label", Some(_)) => {
-                return Err(Error::unimplemented(format!(
-                    "--security-opt {option} is not implemented"
-                )));
-            }
+            // There is neither AppArmor nor SELinux here: see `warnings`.
+            ("apparmor" | "label", Some(_)) | ("disable", None) => {}
             (_, None) => {
                 return Err(Error::invalid(format!("invalid --security-opt 1: \"{option}\"")));
             }
@@ -188,6 +183,24 @@ pub(crate) fn options(host: &HostConfig) -> Result<SecurityOptions> {
         }
     }
     Ok(options)
+}
+
+/// What was asked of a part of the kernel that is not there.
+pub(super) fn warnings(host: &HostConfig) -> Vec<String> {
+    let options = host.security_opt.iter().flatten();
+    let asked = options.filter_map(|option| option.split_once(['=', ':']));
+    asked
+        .filter_map(|asked| match asked {
+            ("apparmor", "" | "unconfined") | ("label", "" | "disable") => None,
+            ("apparmor", _) => {
+                Some("Your kernel does not support AppArmor. Profile discarded.".to_owned())
+            }
+            ("label", _) => {
+                Some("Your kernel does not support SELinux. Label discarded.".to_owned())
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -225,7 +238,9 @@ mod tests {
         assert_eq!(parsed.seccomp, Seccomp::Unconfined);
         assert!(options(&host(&[], &[], &["writable-cgroups=true"])).unwrap().writable_cgroups);
         assert!(options(&host(&[], &[], &["writable-cgroups=maybe"])).is_err());
-        assert!(options(&host(&[], &[], &["apparmor=mine"])).is_err());
+        let elsewhere = host(&[], &[], &["apparmor=mine", "label:type:x", "label=disable"]);
+        options(&elsewhere).unwrap();
+        assert_eq!(warnings(&elsewhere).len(), 2);
         assert!(options(&host(&[], &[], &["nonsense"])).is_err());
     }
 }

@@ -279,8 +279,8 @@ impl Task {
                 self.end_is_final = false;
                 self.begin_health();
                 self.publish();
-                self.network_event("connect");
                 self.volumes_mounted();
+                self.network_event("connect");
                 self.event("start", &[]);
                 self.watch_process(process, pump);
                 self.watch_memory();

@@ -4,7 +4,7 @@ use crate::config::{ContainerConfig, HostConfig, Ulimit};
 use crate::error::{Error, Result};
 use crate::settings::ContainerDefaults;
 
-use super::{devices, files, health, links, modes, mounts, ports, restart, security, signals};
+use super::{devices, files, health, links, modes, ports, restart, security, signals};
 
 /// The least memory a container can be given.
 const LEAST_MEMORY: i64 = 6 << 20;
@@ -47,7 +47,6 @@ pub(super) fn check(
     modes::cgroup(host)?;
     ports::wanted(config, host)?;
     files::extra_hosts(host)?;
-    mounts::check_driver(&host.volume_driver)?;
     devices::check(host)?;
     links::check(host)?;
     not_here(host)?;
@@ -121,7 +120,7 @@ fn not_here(host: &HostConfig) -> Result<()> {
     }
     match host.isolation.as_str() {
         "" | "default" => Ok(()),
-        other => refuse(format!("invalid isolation '{other}' on linux")),
+        other => refuse(format!("invalid isolation ({other}): linux only supports 'default'")),
     }
 }
 
@@ -195,23 +194,30 @@ fn resources(host: &HostConfig, cpus: usize) -> Result<()> {
     if host.blkio_weight != 0 && !(10..=1000).contains(&host.blkio_weight) {
         return refuse("Range of blkio weight is from 10 to 1000");
     }
-    cpu_set(&host.cpuset_cpus, cpus)
+    set_of(&host.cpuset_cpus, cpus, "cpus", "CPUs")?;
+    // The guest has one node of memory.
+    set_of(&host.cpuset_mems, 1, "mems", "memory nodes")
 }
 
-/// `0-2,4`
-fn cpu_set(text: &str, cpus: usize) -> Result<()> {
-    for part in text.split(',').filter(|part| !part.is_empty()) {
+/// `0-2,4`, of so many.
+fn set_of(text: &str, count: usize, field: &str, what: &str) -> Result<()> {
+    for part in text.split(',').filter(|_| !text.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let range = (first.trim().parse::<usize>(), last.trim().parse::<usize>());
         match range {
-            (Ok(first), Ok(last)) if first <= last && last < cpus => {}
+            (Ok(first), Ok(last)) if first <= last && last < count => {}
             (Ok(first), Ok(last)) if first <= last => {
+                let last = count.saturating_sub(1);
+                let available = if last == 0 { "0".to_owned() } else { format!("0-{last}") };
                 return refuse(format!(
-                    "Requested CPUs are not available - requested {text}, available: 0-{}",
-                    cpus.saturating_sub(1)
+                    "Requested {what} are not available - requested {text}, available: {available}"
                 ));
             }
-            _ => return refuse(format!("Invalid value {text} for cpuset cpus")),
+            _ => {
+                return refuse(format!(
+                    "Invalid value {text} for cpuset {field}: invalid format: {text}"
+                ));
+            }
         }
     }
     Ok(())
@@ -258,6 +264,7 @@ fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(health::warning(config));
     warnings.extend(discarded(host));
+    warnings.extend(security::warnings(host));
     let ports_asked = host.publish_all_ports || !host.port_bindings.is_empty();
     if host.network_mode == "host" && ports_asked {
         warnings.push("Published ports are discarded when using host network mode".into());
@@ -321,6 +328,14 @@ mod tests {
             (
                 HostConfig { cpuset_cpus: "0-3".into(), ..plain() },
                 "Requested CPUs are not available - requested 0-3, available: 0-1",
+            ),
+            (
+                HostConfig { cpuset_mems: "1".into(), ..plain() },
+                "Requested memory nodes are not available - requested 1, available: 0",
+            ),
+            (
+                HostConfig { cpuset_cpus: "0,x".into(), ..plain() },
+                "Invalid value 0,x for cpuset cpus: invalid format: 0,x",
             ),
             (
                 HostConfig { oom_score_adj: 2000, ..plain() },

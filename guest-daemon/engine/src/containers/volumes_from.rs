@@ -11,7 +11,8 @@ pub(super) fn mounts(registry: &Registry, host: &HostConfig) -> Result<Vec<Mount
     let mut mounts: Vec<MountRecord> = Vec::new();
     for text in host.volumes_from.iter().flatten() {
         let (name, read_only) = parse(text)?;
-        for mount in registry.find(name)?.look().mounts.iter().filter(|it| it.kind != "tmpfs") {
+        let found = registry.find(name).map_err(|error| Error::invalid(error.to_string()))?;
+        for mount in found.look().mounts.iter().filter(|it| it.kind != "tmpfs") {
             mounts.retain(|other| other.destination != mount.destination);
             mounts.push(MountRecord {
                 read_only: mount.read_only || read_only,

@@ -153,6 +153,13 @@ impl Images {
         self.state().find(reference)
     }
 
+    /// The ids of an image and of all that were made from it, here.
+    pub(crate) fn descendants(&self, reference: &str) -> Vec<String> {
+        let state = self.state();
+        let found = state.find(reference);
+        found.map(|image| state.with_descendants(&image.id)).unwrap_or_default()
+    }
+
     /// Layers that stay as long as the value returned, whether they are there yet or not.
     fn pin(&self, layers: &[String]) -> Pin {
         let mut state = self.state_mut();

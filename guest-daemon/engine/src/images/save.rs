@@ -7,6 +7,7 @@ use engine_store::{SavedImage, SavedName};
 
 use super::Images;
 use super::reference::Reference;
+use super::state::missing;
 use super::types::ByteStream;
 use crate::error::{Error, Result};
 use crate::sending::written;
@@ -60,7 +61,8 @@ impl Images {
         }
         drop(state);
         if meant.is_empty() {
-            meant.push((self.find(text)?, Vec::new()));
+            // Here it is not called by its usual tag.
+            meant.push((self.find(text).map_err(|_| missing(text))?, Vec::new()));
         }
         Ok(meant)
     }

@@ -78,6 +78,18 @@ impl State {
         self.images.values().any(|image| image.parent == id)
     }
 
+    /// An image and all that were made from it, here.
+    pub(super) fn with_descendants(&self, id: &str) -> Vec<String> {
+        let mut found = vec![id.to_owned()];
+        let mut next = 0;
+        while let Some(id) = found.get(next).cloned() {
+            let made = self.images.values().filter(|image| image.parent == id);
+            found.extend(made.map(|image| image.id.clone()));
+            next += 1;
+        }
+        found
+    }
+
     /// The names of an image.
     pub(super) fn names_of(&self, id: &str) -> Vec<Reference> {
         self.references

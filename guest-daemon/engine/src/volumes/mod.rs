@@ -77,16 +77,7 @@ impl Volumes {
 
     /// Creating one that exists with the same driver returns it.
     pub async fn create(&self, request: CreateVolume) -> Result<Volume> {
-        match request.driver.as_str() {
-            "" | "local" => {}
-            other => {
-                return Err(Error::not_found(format!(
-                    "create {}: error looking up volume plugin {other}: plugin \"{other}\" not \
-                     found",
-                    request.name
-                )));
-            }
-        }
+        check_driver(&request.name, &request.driver)?;
         check_options(&request.name, Some(&request.options))?;
         let (volume, _) = self.make(request.name, request.labels).await?;
         Ok(self.show(&volume))
@@ -281,9 +272,23 @@ fn missing(name: &str) -> Error {
     Error::not_found(format!("get {name}: no such volume"))
 }
 
+/// Whether a volume can be of this driver; it gets a name in errors.
+pub(crate) fn check_driver(name: &str, driver: &str) -> Result<()> {
+    if matches!(driver, "" | "local") {
+        return Ok(());
+    }
+    let name = if name.is_empty() { ids::new_id() } else { name.to_owned() };
+    Err(Error::not_found(format!(
+        "create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found"
+    )))
+}
+
 fn check_options(name: &str, options: Option<&BTreeMap<String, String>>) -> Result<()> {
     match options.and_then(|options| options.keys().next()) {
         None => Ok(()),
+        Some(option) if !matches!(option.as_str(), "type" | "o" | "device" | "size") => {
+            Err(Error::invalid(format!("create {name}: invalid option: \"{option}\"")))
+        }
         Some(option) => Err(Error::unimplemented(format!(
             "create {name}: option \"{option}\" of the local driver is not implemented"
         ))),

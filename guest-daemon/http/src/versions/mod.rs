@@ -68,6 +68,7 @@ pub(crate) fn container_summary(version: ApiVersion, summary: &mut Summary) {
 /// `/images/{name}/json` in the words of `version`.
 pub(crate) fn image_inspect(version: ApiVersion, document: &mut Value) {
     v1_44::add_virtual_size(version, document);
+    v1_45::add_container_config(version, document);
     v1_50::fill_image_config(version, document);
 }
 

@@ -1,7 +1,9 @@
-//! 1.45: volumes may be mounted from a folder within, and a network's aliases are the user's own.
+//! 1.45: volumes may be mounted from a folder within, a network's aliases are the user's own, and
+//! an image does not tell of a container.
 
 use engine_api::container_inspect::ContainerInspect;
 use engine_api::host_config::HostConfig;
+use serde_json::{Value, json};
 
 use crate::error::HttpError;
 use crate::version::ApiVersion;
@@ -15,6 +17,21 @@ pub(super) fn create(version: ApiVersion, host: &HostConfig) -> Result<(), HttpE
         return Err(HttpError::invalid("VolumeOptions.Subpath needs API v1.45 or newer"));
     }
     Ok(())
+}
+
+/// An image told the container that it was made from, of late without saying anything.
+pub(super) fn add_container_config(version: ApiVersion, document: &mut Value) {
+    if version < SINCE
+        && let Some(fields) = document.as_object_mut()
+    {
+        let empty = json!({
+            "AttachStderr": false, "AttachStdin": false, "AttachStdout": false, "Cmd": null,
+            "Domainname": "", "Entrypoint": null, "Env": null, "Hostname": "", "Image": "",
+            "Labels": null, "OnBuild": null, "OpenStdin": false, "StdinOnce": false, "Tty": false,
+            "User": "", "Volumes": null, "WorkingDir": "",
+        });
+        fields.insert("ContainerConfig".to_owned(), empty);
+    }
 }
 
 /// The short id and the host's name were among the aliases.

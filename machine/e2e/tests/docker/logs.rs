@@ -70,7 +70,7 @@ fn options(on: &Fixture) -> Result<()> {
     let refused = on.docker(["create", "--log-opt", "x=y", "busybox"]).run()?;
     refused.code(1)?.says("unknown log opt 'x' for json-file log driver")?;
     let refused = on.docker(["create", "--log-driver", "gelf", "busybox"]).run()?;
-    refused.code(1)?.says("logger: no log driver named 'gelf' is registered")?;
+    refused.code(1)?.says("error looking up logging plugin gelf: plugin \"gelf\" not found")?;
     on.text(&["create", "--name", "unclear", "--log-opt", "max-size=big", "busybox"])?;
     let refused = on.docker(["start", "unclear"]).run()?;
     refused.code(1)?.says("failed to initialize logging driver: invalid size: 'big'")?;

@@ -52,17 +52,18 @@ impl<'a> Wanted<'a> {
         check_words(filters, "status", "state", &STATES)?;
         check_words(filters, "health", "health", &HEALTH)?;
         let created = |key: &str| -> Result<Option<i128>> {
-            let name = filters.get(key).and_then(|values| values.last());
-            name.map(|name| Ok(core.registry.find(name)?.look().container.created)).transpose()
+            let names = values(filters, key).into_iter().flatten();
+            let mut all = names.map(|name| Ok(core.registry.find(name)?.look().container.created));
+            all.try_fold(None, |_, created| created.map(Some))
         };
         let find_id = |prefix: &String| core.registry.find_id(prefix);
-        let find_image = |name: &String| core.images.find(name).ok().map(|image| image.id.clone());
+        let made_from = |name: &String| core.images.descendants(name);
         Ok(Self {
             filters,
             names: values(filters, "name")
                 .map(|names| names.map(|name| Pattern::new(name)).collect()),
             ids: values(filters, "id").map(|ids| ids.filter_map(find_id).collect()),
-            images: values(filters, "ancestor").map(|names| names.filter_map(find_image).collect()),
+            images: filters.get("ancestor").map(|names| names.iter().flat_map(made_from).collect()),
             before: created("before")?,
             since: created("since")?,
             exited: codes(filters)?,
@@ -173,18 +174,28 @@ fn ports(filters: &Filters, key: &str) -> Result<BTreeSet<(u16, String)>> {
         }
         let (range, protocol) = value.split_once('/').unwrap_or((value, "tcp"));
         let (first, last) = range.split_once('-').unwrap_or((range, range));
-        match (first.parse::<u16>(), last.parse::<u16>()) {
-            (Ok(first), Ok(last)) if first <= last => {
-                ports.extend((first..=last).map(|port| (port, protocol.to_owned())));
-            }
-            _ => {
-                return Err(Error::invalid(format!(
-                    "error while looking up for {key} {value}: invalid port: {range}"
-                )));
-            }
+        let bad = |why: String| {
+            Error::invalid(format!("error while looking up for {key} {value}: {why}"))
+        };
+        let (first, last) = (port(first).map_err(bad)?, port(last).map_err(bad)?);
+        if last < first {
+            return Err(bad(format!("Invalid range specified for the Port: {range}")));
         }
+        ports.extend((first..=last).map(|port| (port, protocol.to_owned())));
     }
     Ok(ports)
+}
+
+/// The error is in Go's words.
+fn port(text: &str) -> std::result::Result<u16, String> {
+    if text.is_empty() {
+        return Err("Empty string specified for ports.".to_owned());
+    }
+    text.parse().map_err(|_| {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let why = if is_number { "value out of range" } else { "invalid syntax" };
+        format!("strconv.ParseUint: parsing \"{text}\": {why}")
+    })
 }
 
 fn in_network(container: &Container, name: &str) -> bool {
@@ -231,6 +242,9 @@ mod tests {
         );
         assert!(codes(&filters("exited", "x")).is_err());
         assert!(ports(&filters("publish", "80:80"), "publish").is_err());
+        let error = ports(&filters("publish", "x"), "publish").unwrap_err().to_string();
+        assert!(error.ends_with("publish x: strconv.ParseUint: parsing \"x\": invalid syntax"));
+        assert!(ports(&filters("publish", "9-8"), "publish").is_err());
         let range = ports(&filters("publish", "80-82/udp"), "publish").unwrap();
         assert_eq!(range.len(), 3);
         assert!(range.contains(&(81, "udp".to_owned())));

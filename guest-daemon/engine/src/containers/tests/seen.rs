@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Kind;
 use crate::config::PortBinding;
-use crate::containers::{ListContainers, WaitCondition};
+use crate::containers::{Commit, ListContainers, WaitCondition};
 use crate::testing::World;
 
 fn filters(pairs: &[(&str, &str)]) -> BTreeMap<String, Vec<String>> {
@@ -54,6 +54,7 @@ async fn filters_find_containers_as_dockerd_does() {
         (&[("expose", "80/tcp")], &["web"]),
         (&[("health", "none"), ("ancestor", "busybox")], &["made", "ended", "web"]),
         (&[("ancestor", "nosuch")], &[]),
+        (&[("id", "")], &[]),
         (&[("since", "web"), ("before", "made")], &["ended"]),
         (&[("network", "bridge")], &["made", "ended", "web"]),
         (&[("is-task", "true")], &[]),
@@ -102,4 +103,41 @@ async fn top_shows_the_columns_that_were_asked_for() {
     assert_eq!(top.processes[0][1], "sleep");
     let refused = world.engine.containers.top("made", "").await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Conflict);
+}
+
+#[tokio::test]
+async fn containers_of_images_made_from_an_image_are_its_descendants() {
+    let world = world().await;
+    for (container, repository) in [("web", "child"), ("of-child", "grandchild")] {
+        let request = Commit { repository: repository.into(), ..Commit::default() };
+        world.engine.containers.commit(container, request).await.unwrap();
+        let name = format!("of-{repository}");
+        let create = world.create_with(&name, &["sleep"], |request| {
+            request.config.image = repository.into();
+        });
+        create.await.unwrap();
+    }
+    assert_eq!(names(&world, &[("ancestor", "child")]), ["of-grandchild", "of-child"]);
+    let all = ["of-grandchild", "of-child", "made", "ended", "web"];
+    assert_eq!(names(&world, &[("ancestor", "busybox")]), all);
+}
+
+#[tokio::test]
+async fn a_volume_driver_counts_where_a_volume_is_made() {
+    let world = World::new().await;
+    let with = async |name: &str, binds: &[&str], volumes: &[&str]| {
+        let create = world.create_with(name, &["true"], |request| {
+            request.host.volume_driver = "odd".into();
+            request.host.binds = Some(binds.iter().map(|bind| (*bind).to_owned()).collect());
+            request.config.volumes = volumes.iter().map(|path| (*path).to_owned()).collect();
+        });
+        create.await
+    };
+    with("none", &["/tmp:/x"], &[]).await.unwrap();
+    let error = with("named", &["data:/x"], &[]).await.unwrap_err();
+    let why = "error looking up volume plugin odd: plugin \"odd\" not found";
+    assert_eq!(error.to_string(), format!("create data: {why}"));
+    assert_eq!(error.kind(), Kind::NotFound);
+    let error = with("unnamed", &[], &["/x"]).await.unwrap_err();
+    assert!(error.to_string().ends_with(why), "{error}");
 }

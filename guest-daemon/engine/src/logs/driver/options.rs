@@ -53,7 +53,7 @@ pub(crate) fn check(config: &LogConfig) -> Result<()> {
         // Known, though there is no journal to write to; that is said at the start.
         "journald" => &[],
         other => {
-            return refuse(format!("logger: no log driver named '{other}' is registered"));
+            return Err(unknown(other));
         }
     };
     let known = |key: &str| {
@@ -92,6 +92,11 @@ fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::invalid(text))
 }
 
+pub(super) fn unknown(driver: &str) -> Error {
+    let text = format!("error looking up logging plugin {driver}: plugin \"{driver}\" not found");
+    Error::invalid(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +112,11 @@ mod tests {
     #[test]
     fn unknown_drivers_and_options_are_refused_in_dockers_words() {
         for (driver, option, text) in [
-            ("gelf", ("tag", "x"), "logger: no log driver named 'gelf' is registered"),
+            (
+                "gelf",
+                ("tag", "x"),
+                "error looking up logging plugin gelf: plugin \"gelf\" not found",
+            ),
             ("json-file", ("x", "y"), "unknown log opt 'x' for json-file log driver"),
             ("local", ("x", "y"), "unknown log opt 'x' for log driver local"),
             ("syslog", ("max-size", "1"), "unknown log opt 'max-size' for syslog log driver"),

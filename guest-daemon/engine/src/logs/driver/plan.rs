@@ -6,7 +6,7 @@ use engine_store::Layout;
 use engine_store::logs::{LogEncoder, LogForm, Rotation};
 
 use super::attributes::Subject;
-use super::options::{boolean, name, option};
+use super::options::{boolean, name, option, unknown};
 use super::{sizes, syslog, tag};
 use crate::config::LogConfig;
 use crate::error::{Error, Result};
@@ -80,9 +80,7 @@ pub(crate) fn plan(config: &LogConfig, subject: &Subject<'_>) -> Result<LogPlan>
             Ok(LogPlan { file, remote: Some(remote(config, subject)?) })
         }
         "journald" => Err(Error::invalid("journald is not enabled on this host")),
-        other => {
-            Err(Error::invalid(format!("logger: no log driver named '{other}' is registered")))
-        }
+        other => Err(unknown(other)),
     }
 }
 
