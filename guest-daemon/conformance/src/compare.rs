@@ -1,6 +1,7 @@
 //! Finds the differences between two documents, and those that are accepted.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -45,7 +46,14 @@ fn walk(place: String, ours: Option<&Value>, theirs: Option<&Value>, found: &mut
 /// The differences that are as they should be.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    entries: Vec<(String, String)>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    topics: String,
+    places: String,
+    seen: AtomicBool,
 }
 
 impl Accepted {
@@ -58,7 +66,11 @@ impl Accepted {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 [] => explained = false,
                 [first, ..] if first.starts_with('#') => explained = true,
-                [topic, place] if explained => entries.push((topic.to_owned(), place.to_owned())),
+                [topics, places] if explained => entries.push(Entry {
+                    topics: topics.to_owned(),
+                    places: places.to_owned(),
+                    seen: AtomicBool::new(false),
+                }),
                 [_, _] => bail!("an accepted difference without a reason: {line}"),
                 _ => bail!("not a topic and a place: {line}"),
             }
@@ -68,7 +80,15 @@ impl Accepted {
 
     /// Whether this difference is among them.
     pub(crate) fn has(&self, topic: &str, place: &str) -> bool {
-        self.entries.iter().any(|(topics, places)| fits(topics, topic) && fits(places, place))
+        let fitting = |entry: &&Entry| fits(&entry.topics, topic) && fits(&entry.places, place);
+        let entry = self.entries.iter().find(fitting);
+        entry.inspect(|entry| entry.seen.store(true, Ordering::Relaxed)).is_some()
+    }
+
+    /// Lines that fitted nothing so far.
+    pub(crate) fn unseen(&self) -> impl Iterator<Item = String> {
+        let unseen = self.entries.iter().filter(|entry| !entry.seen.load(Ordering::Relaxed));
+        unseen.map(|entry| format!("{} {}", entry.topics, entry.places))
     }
 }
 
@@ -99,5 +119,8 @@ mod tests {
         assert!(accepted.has("inspect:created", "/HostConfig/Cgroup"));
         assert!(!accepted.has("inspect:created", "/HostConfig/CgroupParent"));
         assert!(Accepted::parse("info /Name").is_err());
+        let two = Accepted::parse("# because\ninfo /Name\ninfo /ID\n").unwrap();
+        assert!(two.has("info", "/ID"));
+        assert_eq!(two.unseen().collect::<Vec<_>>(), ["info /Name"]);
     }
 }

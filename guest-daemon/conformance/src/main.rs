@@ -17,11 +17,23 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     match suite::trials() {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Ok((trials, compared)) => {
+            let conclusion = libtest_mimic::run(&arguments, trials);
+            let all = arguments.filter.is_none() && !arguments.list;
+            if let Some(accepted) = compared.filter(|_| all) {
+                accepted.unseen().for_each(|line| report(&line));
+            }
+            conclusion.exit_code()
+        }
         Err(error) => {
             let failed = move || Err(libtest_mimic::Failed::from(format!("{error:?}")));
             let trial = libtest_mimic::Trial::test("engines", failed);
             libtest_mimic::run(&arguments, vec![trial]).exit_code()
         }
     }
+}
+
+#[expect(clippy::print_stderr, reason = "for whoever keeps the list")]
+fn report(line: &str) {
+    eprintln!("accepted, but not seen: {line}");
 }

@@ -15,6 +15,9 @@ const TEXTS: &[(&str, &str)] = &[
     (r"\b\d+ (seconds?|minutes?)|Less than a second|About a minute", "<while>"),
 ];
 
+/// Members that are texts of the moment.
+const MOMENTS: &[&str] = &["execDuration"];
+
 /// Members that are numbers of the moment, wherever they stand.
 const NUMBERS: &[&str] = &["Created", "Pid", "Size", "SizeRw", "time", "timeNano", "SizeRootFs"];
 
@@ -34,6 +37,9 @@ pub(crate) fn mask(value: &mut Value, data_root: &str) {
                 let positive = member.as_i64().is_some_and(|number| number > 0);
                 if positive && NUMBERS.contains(&name.as_str()) {
                     *member = Value::from("<number>");
+                }
+                if MOMENTS.contains(&name.as_str()) {
+                    *member = Value::from("<while>");
                 }
                 mask(member, data_root);
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use libtest_mimic::{Failed, Trial};
 
+use crate::compare::Accepted;
 use crate::engine::Engine;
 use crate::{checks, docker_py, golden};
 
@@ -16,8 +17,10 @@ const REFERENCE: &str = "REFERENCE_SOCKET";
 /// Why there is none.
 const WITHOUT: &str = "WITHOUT_REFERENCE";
 
-/// Every check, for each of the engines that are there.
-pub(crate) fn trials() -> Result<Vec<Trial>> {
+/// Every check, for each of the engines that are there, and, if they are compared, the differences
+/// that are accepted.
+pub(crate) fn trials() -> Result<(Vec<Trial>, Option<Arc<Accepted>>)> {
+    let mut compared = None;
     let socket = std::env::var_os(ENGINE)
         .with_context(|| format!("{ENGINE} is not set: run scripts/conformance"))?;
     let engine = Arc::new(Engine::new("machine", PathBuf::from(socket))?);
@@ -29,17 +32,19 @@ pub(crate) fn trials() -> Result<Vec<Trial>> {
     match reference {
         Ok(reference) => {
             trials.extend(of_engine(&reference));
-            trials.extend(golden::trials(&engine, &reference)?);
+            let accepted = golden::accepted()?;
+            trials.extend(golden::trials(&engine, &reference, &accepted));
+            compared = Some(accepted);
         }
         Err(reason) => trials.push(without_reference(&reason)),
     }
     trials.push(trial("docker_py", docker_py::run));
-    Ok(trials)
+    Ok((trials, compared))
 }
 
 /// A trial from what may fail in our way.
 pub(crate) fn trial(name: &str, run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
-    Trial::test(name, move || run().map_err(|error| Failed::from(format!("{error:?}"))))
+    Trial::test(name, move || run().map_err(|error| Failed::from(format!("{error:#}"))))
 }
 
 fn of_engine(engine: &Arc<Engine>) -> Vec<Trial> {

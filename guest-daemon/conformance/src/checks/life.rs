@@ -21,6 +21,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("health_is_found_by_its_command", health),
     Check::new("prune_removes_what_has_ended", prune),
     Check::new("stats_have_numbers", stats),
+    Check::new("a_link_can_be_taken_out", unlink),
+    Check::new("descendants_of_an_image_are_found", descendants),
 ];
 
 /// A container that sleeps until it is told otherwise. Removed when dropped.
@@ -234,5 +236,29 @@ fn stats(engine: &Engine) -> Result<()> {
     let format = "{{.Name}} {{.PIDs}} {{.MemUsage}}";
     let said = engine.text(&["stats", "--no-stream", "--format", format, &sleeper.name])?;
     ensure!(said.starts_with("life-stats 2 ") && !said.contains(" 0B /"), "{said}");
+    Ok(())
+}
+
+fn unlink(engine: &Engine) -> Result<()> {
+    let other = Sleeper::start(engine, "life-linked", &[])?;
+    let (link, name) = (format!("{}:data", other.name), "life-links");
+    engine.text(&["create", "--name", name, "--link", &link, "busybox", "true"])?;
+    let linking = Sleeper { engine, name: name.to_owned() };
+    ensure!(linking.says("{{.HostConfig.Links}}")? == "[/life-linked:/life-links/data]");
+    engine.text(&["rm", "--link", "life-links/data"])?;
+    ensure!(linking.says("{{.HostConfig.Links}}")? == "[]");
+    engine.run(&["rm", "--link", "life-links/data"])?.fails(1, "No such container")
+}
+
+fn descendants(engine: &Engine) -> Result<()> {
+    let parent = Sleeper::start(engine, "life-parent", &[])?;
+    engine.text(&["commit", &parent.name, "life-parent:made"])?;
+    engine.text(&["create", "--name", "life-child", "life-parent:made"])?;
+    let found =
+        engine.text(&["ps", "-aq", "--filter", "ancestor=busybox", "--filter", "name=life-child"]);
+    engine.text(&["rm", "life-child"])?;
+    engine.text(&["rmi", "life-parent:made"])?;
+    let found = found?;
+    ensure!(found.lines().count() == 1, "{found}");
     Ok(())
 }

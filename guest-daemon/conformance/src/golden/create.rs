@@ -10,11 +10,8 @@ use crate::engine::Engine;
 /// Flags of `docker create`, by the name of the topic.
 const FLAGS: &[(&str, &[&str])] = &[
     ("plain", &[]),
-    ("terminal", &["-it", "--detach-keys", "ctrl-x", "--hostname", "h", "--domainname", "d.test"]),
-    (
-        "process",
-        &["-e", "A=1", "-e", "EMPTY=", "-w", "/tmp", "-u", "1000:1000", "--entrypoint", "cat"],
-    ),
+    ("terminal", &["-it", "--hostname", "h", "--domainname", "d.test"]),
+    ("process", &["-e", "EMPTY=", "-w", "/tmp", "-u", "1000:1000", "--entrypoint", "cat"]),
     ("labels", &["-l", "a=b", "-l", "empty", "--stop-signal", "INT", "--stop-timeout", "3"]),
     ("ports", &["-p", "8080:80", "-p", "127.0.0.1::53/udp", "--expose", "9000-9002"]),
     ("binds", &["-v", "/etc:/host:ro", "-v", "named-golden:/named", "-v", "/anonymous"]),
@@ -137,6 +134,11 @@ fn bodies() -> Vec<(&'static str, Value)> {
             json!({"Image": "busybox", "Cmd": [], "Env": [], "Labels": {}, "Volumes": {},
             "HostConfig": {"Binds": [], "PortBindings": {}, "Devices": [], "LogConfig": {},
             "RestartPolicy": {"Name": ""}}, "NetworkingConfig": {"EndpointsConfig": {}}}),
+        ),
+        (
+            "elsewhere",
+            json!({"Image": "busybox", "HostConfig": {"VolumeDriver": "odd",
+            "SecurityOpt": ["apparmor=x", "label=type:x"]}}),
         ),
         ("words", json!({"Image": "busybox", "Cmd": "echo hi", "Entrypoint": "sh"})),
         (
