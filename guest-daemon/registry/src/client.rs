@@ -6,12 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use engine::Result;
 use engine::images::reference::Reference;
-use engine::ports::{Access, Credentials, Found, Registry, Repository};
+use engine::ports::{Access, Credentials, Download, Found, Registry, Repository};
 use engine::settings::{Proxies, Registries};
 use reqwest::Url;
 
 use crate::repository::HttpRepository;
-use crate::{login, search};
+use crate::{download, login, search};
 
 /// How registries are spoken to.
 #[derive(Clone, Debug)]
@@ -73,6 +73,10 @@ impl Registry for HttpRegistry {
 
     async fn log_in(&self, server: &str, credentials: &Credentials) -> Result<String> {
         login::log_in(&self.options, server, credentials).await
+    }
+
+    async fn download(&self, address: &str) -> Result<Download> {
+        download::download(&self.options, address).await
     }
 
     async fn search(

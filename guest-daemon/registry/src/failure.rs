@@ -243,7 +243,7 @@ fn causes(error: &reqwest::Error) -> String {
 }
 
 /// What a registry says may end on a terminal.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars()
         .map(|letter| if letter == '\n' || letter == '\t' { ' ' } else { letter })
         .filter(|letter| !letter.is_control())

@@ -12,6 +12,7 @@ mod certificates;
 mod challenge;
 mod client;
 mod documents;
+mod download;
 mod endpoint;
 mod endpoints;
 mod failure;

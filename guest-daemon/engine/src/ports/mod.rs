@@ -18,8 +18,8 @@ pub use files::{ContainerFiles, FilesMount, FilesSpec};
 pub use namespaces::{NamespaceMode, SharedMemory, UserMap};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
 pub use registry::{
-    Access, Content, Credentials, Descriptor, Found, IndexEntry, Manifest, Outgoing, Platform,
-    Registry, Repository,
+    Access, Content, Credentials, Descriptor, Download, Found, IndexEntry, Manifest, Outgoing,
+    Platform, Registry, Repository,
 };
 pub use runtime::{
     Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Listed, Mount, OutputPipe, Process,

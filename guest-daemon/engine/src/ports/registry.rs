@@ -23,6 +23,9 @@ pub trait Registry: Send + Sync + 'static {
     /// Tries a name and password; returns the identity token that can stand for them, or nothing.
     async fn log_in(&self, server: &str, credentials: &Credentials) -> Result<String>;
 
+    /// A file from any web server.
+    async fn download(&self, address: &str) -> Result<Download>;
+
     /// What Docker Hub, or the registry named in the term, finds.
     async fn search(&self, term: &str, limit: u32, credentials: &Credentials)
     -> Result<Vec<Found>>;
@@ -133,6 +136,21 @@ pub struct Outgoing {
 impl std::fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outgoing").finish_non_exhaustive()
+    }
+}
+
+/// A file on its way in.
+pub struct Download {
+    /// Where it is, without what may be secret in it.
+    pub address: String,
+    /// Bytes, if the server says so.
+    pub length: Option<u64>,
+    pub content: ByteStream,
+}
+
+impl std::fmt::Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

@@ -159,7 +159,11 @@ impl Site {
         access: Access,
     ) -> Box<dyn Repository> {
         let name = Reference::parse(&format!("{}/x", self.host)).unwrap();
-        HttpRegistry::new(options()).repository(&name, credentials, access).unwrap()
+        self.registry().repository(&name, credentials, access).unwrap()
+    }
+
+    pub(crate) fn registry(&self) -> HttpRegistry {
+        HttpRegistry::new(options())
     }
 
     pub(crate) fn anonymous(&self) -> Box<dyn Repository> {

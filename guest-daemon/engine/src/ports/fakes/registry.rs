@@ -12,8 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::images::ByteStream;
 use crate::images::reference::Reference;
 use crate::ports::{
-    Access, Content, Credentials, Descriptor, Found, IndexEntry, Manifest, Outgoing, Platform,
-    Registry, Repository,
+    Access, Content, Credentials, Descriptor, Download, Found, IndexEntry, Manifest, Outgoing,
+    Platform, Registry, Repository,
 };
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -34,6 +34,8 @@ struct State {
     /// What is sent instead of a blob, and whether its end ever comes.
     instead: BTreeMap<String, (Bytes, bool)>,
     asked: Vec<String>,
+    /// By address: what is no image.
+    files: BTreeMap<String, Vec<u8>>,
 }
 
 impl FakeRegistry {
@@ -75,6 +77,11 @@ impl FakeRegistry {
         };
         let content = Content::Index(images.iter().map(entry).collect());
         put(&mut self.state(), &parse(name), INDEX, content)
+    }
+
+    /// Puts a file on the web.
+    pub fn add_file(&self, address: &str, content: Vec<u8>) {
+        self.state().files.insert(address.to_owned(), content);
     }
 
     /// Sends other bytes for a blob.
@@ -122,6 +129,16 @@ impl Registry for FakeRegistry {
             return Err(Error::new(Kind::Unauthorized, text));
         }
         Ok(format!("token of {}", credentials.username))
+    }
+
+    async fn download(&self, address: &str) -> Result<Download> {
+        let content = self.state().files.get(address).cloned();
+        let content = content.ok_or_else(|| Error::not_found("failed to GET"))?;
+        let length = Some(content.len() as u64);
+        let parts: Vec<_> =
+            content.chunks(512).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
+        let address = address.to_owned();
+        Ok(Download { address, length, content: futures::stream::iter(parts).boxed() })
     }
 
     async fn search(&self, term: &str, limit: u32, _: &Credentials) -> Result<Vec<Found>> {
