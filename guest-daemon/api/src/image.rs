@@ -21,7 +21,7 @@ pub struct ImageSummary {
     pub parent_id: String,
     pub repo_digests: Vec<String>,
     pub repo_tags: Vec<String>,
-    /// Only counted for disk usage, else -1.
+    /// -1 unless it was asked for.
     pub shared_size: i64,
     pub size: u64,
 }
@@ -36,6 +36,9 @@ pub struct ImageInspect {
     pub comment: String,
     #[serde(skip_serializing_if = "is_default")]
     pub created: String,
+    /// Only old versions of the API have it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub container: String,
     pub docker_version: String,
     pub author: String,
     pub config: ImageConfig,
@@ -43,6 +46,8 @@ pub struct ImageInspect {
     #[serde(skip_serializing_if = "is_default")]
     pub variant: String,
     pub os: String,
+    #[serde(skip_serializing_if = "is_default")]
+    pub os_version: String,
     pub size: u64,
     pub graph_driver: GraphDriver,
     #[serde(rename = "RootFS")]
@@ -85,4 +90,11 @@ pub struct DeleteResponse {
     pub untagged: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ImagesPruned {
+    pub images_deleted: Option<Vec<DeleteResponse>>,
+    pub space_reclaimed: u64,
 }

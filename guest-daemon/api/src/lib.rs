@@ -4,6 +4,7 @@
 //! **Invariant:** no behaviour. `Option` around a list or map means that clients see `null` there;
 //! `skip_serializing_if` means that the field is absent. Reading expects every field to default.
 
+pub mod build;
 pub mod container;
 pub mod container_config;
 pub mod container_inspect;

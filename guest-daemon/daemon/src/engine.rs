@@ -104,7 +104,30 @@ fn host_facts(machine: &BootContract) -> HostFacts {
         kernel_version: kernel.release().to_string_lossy().into_owned(),
         operating_system: concat!("machine ", env!("CARGO_PKG_VERSION")).to_owned(),
         architecture: kernel.machine().to_string_lossy().into_owned(),
+        cpu_level: cpu_level().to_owned(),
         cpus: std::thread::available_parallelism().map_or(1, usize::from),
         memory: memory.totalram * u64::from(memory.mem_unit),
     }
+}
+
+/// What the psABI of x86-64 calls a level; images can be made for one.
+#[cfg(target_arch = "x86_64")]
+fn cpu_level() -> &'static str {
+    macro_rules! has {
+        ($($feature:tt)*) => { $(std::arch::is_x86_feature_detected!($feature))&&* };
+    }
+    let second = has!("cmpxchg16b" "popcnt" "sse3" "sse4.1" "sse4.2" "ssse3");
+    let third = second && has!("avx" "avx2" "bmi1" "bmi2" "f16c" "fma" "lzcnt" "movbe");
+    let fourth = third && has!("avx512f" "avx512bw" "avx512cd" "avx512dq" "avx512vl");
+    match (second, third, fourth) {
+        (_, _, true) => "v4",
+        (_, true, _) => "v3",
+        (true, _, _) => "v2",
+        _ => "",
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_level() -> &'static str {
+    ""
 }

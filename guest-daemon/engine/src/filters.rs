@@ -47,11 +47,16 @@ pub(crate) fn labels_to_prune(filters: &Filters, found: &BTreeMap<String, String
 pub(crate) fn until(filters: &Filters, now: i128) -> Result<Option<i128>> {
     match filters.get("until").map(Vec::as_slice) {
         None | Some([]) => Ok(None),
-        Some([value]) => crate::time::moment(value, now).map(Some).ok_or_else(|| {
-            Error::invalid(format!("failed to parse value as time or duration: \"{value}\""))
-        }),
+        Some([value]) => moment(value, now).map(Some),
         Some(_) => Err(Error::invalid("more than one until filter specified")),
     }
+}
+
+/// A time, or how long ago, in nanoseconds since 1970.
+pub(crate) fn moment(value: &str, now: i128) -> Result<i128> {
+    crate::time::moment(value, now).ok_or_else(|| {
+        Error::invalid(format!("failed to parse value as time or duration: \"{value}\""))
+    })
 }
 
 /// The truth value of a filter such as `dangling=true`; `None` when it is absent.

@@ -46,6 +46,8 @@ pub struct HostFacts {
     pub operating_system: String,
     /// As the kernel says it, `x86_64`.
     pub architecture: String,
+    /// Of an x86-64 CPU, `v3`; empty when there is no such thing.
+    pub cpu_level: String,
     pub cpus: usize,
     /// Bytes.
     pub memory: u64,

@@ -3,6 +3,7 @@
 //! **Invariant:** handlers translate and decide nothing. Only [`versions`] knows that clients
 //! speak different API versions, and only `engine-api` knows what the JSON looks like.
 
+mod build;
 mod containers;
 mod error;
 mod exec;

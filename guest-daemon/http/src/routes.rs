@@ -7,7 +7,7 @@ use crate::error::HttpError;
 use crate::extract::{Call, percent_decode};
 use crate::reply::Reply;
 use crate::rights::Effect;
-use crate::{containers, exec, images, networks, pattern, system, volumes};
+use crate::{build, containers, exec, images, networks, pattern, system, volumes};
 
 pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Result<Reply, HttpError>>;
 
@@ -79,6 +79,7 @@ static ROUTES: &[Route] = routes! {
     DELETE "/containers/{name..}"        => containers::remove::remove;
 
     POST   "/commit"                     => containers::commit::commit;
+    POST   "/build/prune"                => build::prune::prune;
 
     POST   "/exec/{name}/start"          => exec::start::start;
     POST   "/exec/{name}/resize"         => exec::resize::resize;
@@ -88,6 +89,7 @@ static ROUTES: &[Route] = routes! {
     GET    "/images/search"              => images::search::search, looks;
     GET    "/images/get"                 => images::save::save_several, looks;
     POST   "/images/load"                => images::load::load;
+    POST   "/images/prune"               => images::prune::prune;
     POST   "/images/create"              => images::import::import;
     GET    "/images/{name..}/json"       => images::inspect::inspect, looks;
     GET    "/images/{name..}/history"    => images::history::history, looks;
@@ -112,11 +114,9 @@ static UNBUILT: &[(Method, &str, &str)] = &[
     (Method::POST, "/session", "building with BuildKit"),
     (Method::POST, "/grpc", "building with BuildKit"),
     (Method::POST, "/build", "building images"),
-    (Method::POST, "/build/prune", "pruning the build cache"),
     (Method::POST, "/build/cancel", "cancelling builds"),
     (Method::GET, "/containers/{name}/checkpoints", "checkpointing containers"),
     (Method::POST, "/containers/{name}/checkpoints", "checkpointing containers"),
-    (Method::POST, "/images/prune", "pruning images"),
     (Method::GET, "/images/{name..}/attestations", "reading attestations"),
     (Method::POST, "/networks/create", "creating networks"),
     (Method::POST, "/networks/{name}/connect", "connecting containers to networks"),

@@ -85,6 +85,10 @@ impl Store {
         archive: &mut Archive<W>,
     ) -> Result<(String, usize, Vec<String>)> {
         let failed = || StoreError::io("write the archive");
+        let config = self.read_blob(&image.record.id, DOCUMENT_LIMIT)?;
+        archive
+            .file(&path_of(&image.record.id), config.len() as u64, config.as_slice())
+            .map_err(failed())?;
         let mut layers = Vec::new();
         let mut blobs = Vec::new();
         for diff_id in &image.record.layers {
@@ -103,10 +107,6 @@ impl Store {
             archive.file(&path_of(&layer.blob), layer.blob_size, file).map_err(failed())?;
             blobs.push(layer.blob);
         }
-        let config = self.read_blob(&image.record.id, DOCUMENT_LIMIT)?;
-        archive
-            .file(&path_of(&image.record.id), config.len() as u64, config.as_slice())
-            .map_err(failed())?;
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",

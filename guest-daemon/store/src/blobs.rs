@@ -8,7 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::Store;
 use crate::error::{Result, StoreError};
-use crate::{atomic, layout};
+use crate::{atomic, layout, room};
+
+/// Between two looks at how much room there is.
+const ROOM: u64 = 4 << 20;
 
 /// Passes bytes through and remembers their digest and number.
 #[derive(Debug)]
@@ -59,6 +62,29 @@ pub fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
+/// A file that grows as far as a client likes, but not into the room that is kept.
+#[derive(Debug)]
+pub(crate) struct Roomy {
+    file: File,
+    unchecked: u64,
+}
+
+impl Write for Roomy {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if self.unchecked >= ROOM {
+            room::check_file(&self.file, ROOM)?;
+            self.unchecked = 0;
+        }
+        let length = self.file.write(buffer)?;
+        self.unchecked += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl Store {
     /// Stores a small blob; returns its digest.
     pub(crate) fn put_blob(&self, content: &[u8]) -> Result<String> {
@@ -106,11 +132,11 @@ impl Store {
     pub(crate) fn spool_with(
         &self,
         doing: &str,
-        write: impl FnOnce(&mut Digesting<File>) -> io::Result<()>,
+        write: impl FnOnce(&mut Digesting<Roomy>) -> io::Result<()>,
     ) -> Result<(PathBuf, String, u64)> {
         let path = self.temporary("spool");
         let file = File::create(&path).map_err(StoreError::io("make a temporary file"))?;
-        let mut writer = Digesting::new(file);
+        let mut writer = Digesting::new(Roomy { file, unchecked: ROOM });
         match write(&mut writer) {
             Ok(()) => Ok((path, writer.digest(), writer.count)),
             Err(source) => {

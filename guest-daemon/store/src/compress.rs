@@ -24,7 +24,7 @@ impl Store {
         seen: impl FnMut(u64) + Send,
     ) -> Result<CompressedRecord> {
         let sending = || StoreError::io("send a layer");
-        let reader = Seen { inner: self.open_blob(&layer.blob)?, count: 0, seen };
+        let reader = Seen::new(self.open_blob(&layer.blob)?, seen);
         let mut writer = Digesting::new(Sink { sink, buffer: Vec::with_capacity(CHUNK) });
         if self.layer_media_type(layer)?.is_some() {
             copy(reader, &mut writer).map_err(sending())?;
@@ -62,10 +62,17 @@ fn copy(mut reader: impl Read, writer: &mut impl Write) -> io::Result<()> {
     }
 }
 
-struct Seen<R, F> {
+/// Tells how many bytes were read.
+pub(crate) struct Seen<R, F> {
     inner: R,
     count: u64,
     seen: F,
+}
+
+impl<R, F> Seen<R, F> {
+    pub(crate) fn new(inner: R, seen: F) -> Self {
+        Self { inner, count: 0, seen }
+    }
 }
 
 impl<R: Read, F: FnMut(u64)> Read for Seen<R, F> {

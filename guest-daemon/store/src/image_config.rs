@@ -42,6 +42,10 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
     os: Option<String>,
+    #[serde(rename = "os.version", skip_serializing_if = "Option::is_none")]
+    os_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +139,8 @@ impl Store {
             architecture: Some(image.architecture),
             variant: some(image.variant),
             os: Some(image.os),
+            os_version: None,
+            docker_version: None,
             created: Some(time_text(image.created)),
             author: some(image.author),
             comment: some(image.comment),
@@ -180,9 +186,12 @@ pub(crate) fn parse(id: &str, bytes: &[u8]) -> Result<ImageRecord> {
         created: document.created.as_deref().and_then(parse_time),
         author: document.author.unwrap_or_default(),
         comment: document.comment.unwrap_or_default(),
+        docker_version: document.docker_version.unwrap_or_default(),
+        container: document.container.unwrap_or_default(),
         architecture: document.architecture.unwrap_or_default(),
         variant: document.variant.unwrap_or_default(),
         os: document.os.filter(|os| !os.is_empty()).unwrap_or_else(|| "linux".into()),
+        os_version: document.os_version.unwrap_or_default(),
         config: from_document(document.config.unwrap_or_default()),
         layers,
         history: document

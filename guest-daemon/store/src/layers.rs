@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::Store;
 use crate::blobs::Digesting;
+use crate::compress::Seen;
 use crate::compression;
 use crate::database::{Change, Table};
 use crate::error::{Result, StoreError};
@@ -22,11 +23,13 @@ impl Store {
 
     /// Unpacks a spooled tar (plain or compressed) and keeps the file as the layer's blob. What
     /// is already there is not unpacked again. `expected` is the diff id a configuration names.
+    /// `seen` is told how many bytes of the file were read.
     pub(crate) fn add_layer(
         &self,
         file: &Path,
         blob: &str,
         expected: Option<&str>,
+        seen: impl FnMut(u64) + Send,
     ) -> Result<LayerRecord> {
         if let Some(expected) = expected {
             if !layout::is_digest(expected) {
@@ -37,7 +40,7 @@ impl Store {
             }
         }
         let folder = self.temporary("layer");
-        let result = self.unpack_layer(file, blob, expected, &folder);
+        let result = self.unpack_layer(file, blob, expected, &folder, seen);
         if result.is_err() {
             // Emptied at the next start at the latest.
             drop(trees::remove(&folder));
@@ -51,10 +54,11 @@ impl Store {
         blob: &str,
         expected: Option<&str>,
         folder: &Path,
+        seen: impl FnMut(u64) + Send,
     ) -> Result<LayerRecord> {
         let archive = File::open(file).map_err(StoreError::io("open a layer"))?;
         let blob_size = archive.metadata().map_err(StoreError::io("open a layer"))?.len();
-        let (size, diff_id) = unpack_into(archive, folder)?;
+        let (size, diff_id) = unpack_into(Seen::new(archive, seen), folder)?;
         if let Some(expected) = expected
             && expected != diff_id
         {

@@ -4,8 +4,10 @@
 //! **Invariant:** nothing here mounts or forks; the store says *what* to mount. What is visible
 //! under its final name is whole: files are written beside, synchronised and renamed.
 
+mod archive_describe;
 mod archive_load;
 mod archive_save;
+mod archive_spool;
 mod atomic;
 mod beneath;
 mod blobs;
@@ -38,8 +40,10 @@ mod view;
 mod volumes;
 mod walk;
 
-pub use archive_load::{ArchiveProgress, LoadedImage, Spooled};
+pub use archive_describe::{ArchivePlatform, ArchivedImage, Choice};
+pub use archive_load::ArchiveProgress;
 pub use archive_save::{SavedImage, SavedName};
+pub use archive_spool::Spooled;
 pub use blobs::digest_of;
 pub use changes::{Change, ChangeKind};
 pub use error::{Result, StoreError};

@@ -163,9 +163,13 @@ pub struct ImageRecord {
     pub created: Option<i64>,
     pub author: String,
     pub comment: String,
+    pub docker_version: String,
+    /// The container that it was made from, if it says so.
+    pub container: String,
     pub architecture: String,
     pub variant: String,
     pub os: String,
+    pub os_version: String,
     pub config: ContainerConfig,
     /// diff ids, bottom first.
     pub layers: Vec<String>,

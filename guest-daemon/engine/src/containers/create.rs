@@ -16,7 +16,7 @@ use crate::blocking::blocking;
 use crate::config::{ContainerConfig, HostConfig, NetworkAttachment};
 use crate::error::{Error, Kind, Result};
 use crate::ids;
-use crate::images::Pin;
+use crate::images::{Pin, platform};
 use crate::logs::{self, Hub};
 use crate::time::to_stored;
 
@@ -28,7 +28,14 @@ impl Containers {
         let mut config = merge::with_image(request.config, &image.config);
         let mut host = request.host;
         merge::with_settings(&core.settings.containers, &mut host);
-        let warnings = validate::check(&config, &host, &core.settings.containers, core.host.cpus)?;
+        let mut warnings: Vec<String> =
+            warn_of_platform(core, &request.platform, &image).into_iter().collect();
+        warnings.extend(validate::check(
+            &config,
+            &host,
+            &core.settings.containers,
+            core.host.cpus,
+        )?);
         let id = ids::new_id();
         pin_shared(core, &config, &mut host)?;
         merge::with_defaults(&id, &core.host.name, &mut config, &mut host);
@@ -180,17 +187,29 @@ pub(super) fn hub(core: &Core, record: &ContainerRecord) -> Arc<Hub> {
 
 fn find_image(core: &Core, request: &CreateContainer) -> Result<(Arc<ImageRecord>, Pin)> {
     let (image, pin) = core.images.hold(&request.config.image)?;
-    let mut platform = request.platform.split('/').filter(|part| !part.is_empty());
-    let os = platform.next().unwrap_or(&image.os);
-    let architecture = platform.next().unwrap_or(&image.architecture);
-    if os != image.os || architecture != image.architecture {
-        return Err(Error::not_found(format!(
-            "image with reference {} was found but its platform ({}/{}) does not match the \
-             specified platform ({})",
-            request.config.image, image.os, image.architecture, request.platform
-        )));
+    if !request.platform.is_empty() {
+        let wanted = platform::parse(&request.platform, core.images.architecture())?;
+        platform::check(&image, &request.config.image, &wanted)?;
     }
     Ok((image, pin))
+}
+
+/// What runs only if the kernel knows a program that emulates it is warned of, unless it was asked
+/// for.
+fn warn_of_platform(core: &Core, request: &str, image: &ImageRecord) -> Option<String> {
+    let mut host = platform::own(core.images.architecture());
+    if host.variant.is_empty() {
+        host.variant.clone_from(&core.host.cpu_level);
+    }
+    let has = platform::of(image);
+    (request.is_empty() && !platform::fits(&has, &host)).then(|| {
+        format!(
+            "The requested image's platform ({}) does not match the detected host platform ({}) \
+             and no specific platform was requested",
+            platform::shown(&has),
+            platform::shown(&host)
+        )
+    })
 }
 
 /// Names of other containers become ids, so that a rename changes nothing.

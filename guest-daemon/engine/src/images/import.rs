@@ -1,20 +1,91 @@
 //! Making an image of one layer from a file system.
 
-use engine_store::NewImage;
 use engine_store::objects::HistoryRecord;
+use engine_store::{NewImage, Spooled};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::reference::Reference;
-use super::types::{ByteStream, ImportImage};
-use super::{Images, changes};
+use super::types::{ByteStream, ImportImage, Progress};
+use super::{Images, changes, platform};
 use crate::blocking::blocking;
 use crate::config::ContainerConfig;
 use crate::error::{Error, Result};
+use crate::ports::{Download, Platform};
+use crate::sending::received;
 use crate::time;
+
+const BACKLOG: usize = 16;
+/// Bytes between two lines of progress.
+const LINE: u64 = 512 * 1024;
+
+/// What the image will be besides its layer; understood before anything is received.
+struct Wanted {
+    name: Option<Reference>,
+    message: String,
+    config: ContainerConfig,
+    platform: Platform,
+}
 
 impl Images {
     /// Makes an image of one layer from a tar stream of a root filesystem; returns its id.
     pub async fn import(&self, archive: ByteStream, request: ImportImage) -> Result<String> {
+        let wanted = self.wanted_import(request)?;
+        let spooled = self.spool(archive).await?;
+        self.make_imported(spooled, wanted).await
+    }
+
+    /// The same from a web server. That it refuses is this call's error; the rest is in the stream,
+    /// which ends early when nobody listens to it any more.
+    pub async fn import_from(
+        &self,
+        address: &str,
+        request: ImportImage,
+    ) -> Result<BoxStream<'static, Progress>> {
+        let wanted = self.wanted_import(request)?;
+        let download = self.inner.remote.download(address).await?;
+        let (progress, receiver) = mpsc::channel(BACKLOG);
+        let images = self.clone();
+        tokio::spawn(async move {
+            let gone = progress.clone();
+            tokio::select! {
+                result = images.receive(download, wanted, progress) => if let Err(error) = result {
+                    drop(gone.send(Progress::Error(error.with_causes())).await);
+                },
+                () = gone.closed() => tracing::info!("an import was given up"),
+            }
+        });
+        Ok(received(receiver))
+    }
+
+    async fn receive(
+        &self,
+        download: Download,
+        wanted: Wanted,
+        progress: mpsc::Sender<Progress>,
+    ) -> Result<()> {
+        let say = |text: String| progress.send(Progress::Message { id: String::new(), text });
+        drop(say(format!("Downloading from {}", download.address)).await);
+        let (lines, total) = (progress.clone(), download.length.unwrap_or(0));
+        let (mut current, mut told) = (0, 0);
+        let content = download.content.inspect(move |part| {
+            current += part.as_ref().map_or(0, |part| part.len() as u64);
+            if current >= told + LINE || current == total {
+                told = current;
+                let (id, status) = (String::new(), "Importing".to_owned());
+                // A line that does not fit is no loss.
+                drop(lines.try_send(Progress::Status { id, status, current, total }));
+            }
+        });
+        let spooled = self.spool(content.boxed()).await?;
+        let id = self.make_imported(spooled, wanted).await?;
+        drop(say(id).await);
+        Ok(())
+    }
+
+    fn wanted_import(&self, request: ImportImage) -> Result<Wanted> {
         let name = match request.reference.as_str() {
             "" => None,
             text => Some(Reference::parse(text)?.or_latest()),
@@ -24,10 +95,21 @@ impl Images {
         }
         let mut config = ContainerConfig::default();
         changes::apply(&mut config, &request.changes)?;
-        let (os, architecture, variant) = self.platform(&request.platform)?;
-        let (store, reader) =
-            (self.inner.store.clone(), SyncIoBridge::new(StreamReader::new(archive)));
-        let spooled = blocking(move || store.spool_layer(reader)).await?;
+        let platform = platform::parse(&request.platform, self.architecture())?;
+        if platform.os != "linux" {
+            return Err(Error::invalid("operating system is not supported"));
+        }
+        Ok(Wanted { name, message: request.message, config, platform })
+    }
+
+    async fn spool(&self, archive: ByteStream) -> Result<Spooled> {
+        let store = self.inner.store.clone();
+        let reader = SyncIoBridge::new(StreamReader::new(archive));
+        blocking(move || store.spool_layer(reader)).await
+    }
+
+    async fn make_imported(&self, spooled: Spooled, wanted: Wanted) -> Result<String> {
+        let Wanted { name, message, config, platform } = wanted;
         let change = self.inner.change.lock().await;
         let now = time::to_stored(self.inner.clock.now());
         let store = self.inner.store.clone();
@@ -35,15 +117,15 @@ impl Images {
             let layer = store.import_layer(&spooled)?;
             store.make_image(NewImage {
                 created: now,
-                comment: request.message.clone(),
-                architecture,
-                variant,
-                os,
+                comment: message.clone(),
+                architecture: platform.architecture,
+                variant: platform.variant,
+                os: platform.os,
                 config,
                 layers: vec![layer.diff_id],
                 history: vec![HistoryRecord {
                     created: Some(now),
-                    comment: request.message,
+                    comment: message,
                     ..HistoryRecord::default()
                 }],
                 ..NewImage::default()
@@ -54,26 +136,10 @@ impl Images {
         let names: Vec<_> = name.iter().map(|name| (name.clone(), id.clone())).collect();
         self.commit(vec![record], &names).await?;
         drop(change);
-        let shown = name.map_or_else(|| id.clone(), |name| name.familiar());
-        self.event("import", &id, &shown);
-        Ok(id)
-    }
-
-    /// `os[/architecture[/variant]]`, with our own for what is missing.
-    fn platform(&self, text: &str) -> Result<(String, String, String)> {
-        let own = self.architecture();
-        let mut parts = text.split('/').filter(|part| !part.is_empty());
-        let platform = match (parts.next(), parts.next(), parts.next()) {
-            (None, _, _) => ("linux", own, ""),
-            (Some(os), None, _) => (os, own, ""),
-            (Some(os), Some(architecture), variant) => (os, architecture, variant.unwrap_or("")),
-        };
-        if platform.0 != "linux" {
-            return Err(Error::invalid(format!(
-                "operating system is not supported: {}",
-                platform.0
-            )));
+        if let Some(name) = name {
+            self.event("tag", &id, &name.familiar());
         }
-        Ok((platform.0.into(), platform.1.into(), platform.2.into()))
+        self.event("import", &id, &id);
+        Ok(id)
     }
 }

@@ -1,8 +1,8 @@
-//! What a pull that fails must not leave behind.
+//! What must not be left behind when something ends, however it does.
 
 use super::{Images, Pin};
 
-/// Layers that belong to nothing unless the pull succeeds.
+/// Layers that are held, and go when nothing needs them then.
 pub(super) struct Leftovers {
     images: Images,
     layers: Vec<String>,
@@ -14,7 +14,7 @@ impl Leftovers {
         Self { images: images.clone(), layers: layers.to_vec(), pin: Some(pin) }
     }
 
-    /// The image is visible; what it stands on is no leftover.
+    /// An image is visible; what it stands on is no leftover.
     pub(super) fn are_needed(mut self) {
         self.layers.clear();
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine_store::objects::ImageRecord;
 
 use super::Images;
+use super::pattern::Pattern;
 use super::reference::Reference;
 use super::types::{History, Image, ListImages};
 use crate::error::Result;
@@ -16,43 +17,54 @@ impl Images {
     /// Newest first.
     pub fn list(&self, request: &ListImages) -> Result<Vec<Image>> {
         filters::check(&request.filters, &FILTERS)?;
-        let dangling = filters::truth(&request.filters, "dangling")?;
-        let bound = |key: &str| -> Result<Option<i64>> {
-            match request.filters.get(key).and_then(|values| values.first()) {
-                Some(image) => Ok(Some(self.find(image)?.created.unwrap_or(0))),
-                None => Ok(None),
-            }
-        };
-        let (before, since) = (bound("before")?, bound("since")?);
-        let until = match request.filters.get("until").and_then(|values| values.first()) {
-            Some(text) => Some(parse_until(text, self.inner.clock.now())?),
-            None => None,
-        };
+        let wanted = self.wanted(request)?;
         let records: Vec<_> = self.state().images.values().cloned().collect();
         let mut images: Vec<Image> = records
             .iter()
-            .filter(|record| {
-                let created = record.created.unwrap_or(0);
-                before.is_none_or(|before| created < before)
-                    && since.is_none_or(|since| created > since)
-                    && until.is_none_or(|until| i128::from(created) <= until)
-                    && filters::labels(&request.filters, "label", &record.config.labels)
-            })
-            .map(|record| self.show(record))
+            .filter(|record| wanted.has_time(record.created))
+            .filter(|record| filters::labels(&request.filters, "label", &record.config.labels))
+            .filter_map(|record| wanted.named(self.show(record)))
             .filter(|image| {
-                let nameless = image.repo_tags.is_empty() && image.repo_digests.is_empty();
-                let is_step = nameless && self.state().has_children(&image.id);
-                (request.all || !is_step) && dangling.is_none_or(|wanted| wanted == nameless)
+                let has_no_tag = image.repo_tags.is_empty();
+                let nameless = has_no_tag && image.repo_digests.is_empty();
+                let is_head = || !self.state().has_children(&image.id);
+                match wanted.dangling {
+                    Some(true) => has_no_tag && is_head(),
+                    Some(false) => !nameless,
+                    None => request.all || !nameless || is_head(),
+                }
             })
             .collect();
-        if let Some(patterns) = request.filters.get("reference") {
+        if request.shared_size {
+            let shared = self.shared_sizes();
             for image in &mut images {
-                image.repo_tags.retain(|name| patterns.iter().any(|p| name_fits(p, name)));
+                image.shared_size = Some(shared.get(&image.id).copied().unwrap_or(0));
             }
-            images.retain(|image| !image.repo_tags.is_empty());
         }
         images.sort_by_key(|image| std::cmp::Reverse(image.created));
         Ok(images)
+    }
+
+    fn wanted(&self, request: &ListImages) -> Result<Wanted> {
+        let values = |key: &str| request.filters.get(key).into_iter().flatten();
+        let times = |key: &str| -> Result<Vec<i128>> {
+            let mut times = Vec::new();
+            for image in values(key) {
+                times.extend(self.find(image)?.created.map(i128::from));
+            }
+            Ok(times)
+        };
+        let mut before = times("before")?;
+        for value in values("until") {
+            before.push(filters::moment(value, self.inner.clock.now())?);
+        }
+        let patterns = values("reference").map(|text| Pattern::parse(text));
+        Ok(Wanted {
+            dangling: filters::truth(&request.filters, "dangling")?,
+            before: before.into_iter().min(),
+            since: times("since")?.into_iter().max(),
+            patterns: patterns.collect::<Result<_>>()?,
+        })
     }
 
     /// Newest first.
@@ -93,12 +105,15 @@ impl Images {
                 .map(Reference::familiar)
                 .collect(),
             parent: record.parent.clone(),
-            comment: record.comment.clone(),
+            comment: comment(record),
             created: record.created.map(i128::from),
+            docker_version: record.docker_version.clone(),
+            container: record.container.clone(),
             author: record.author.clone(),
             architecture: record.architecture.clone(),
             variant: record.variant.clone(),
             os: record.os.clone(),
+            os_version: record.os_version.clone(),
             size: state.size_of(record),
             config: record.config.clone(),
             layers: record.layers.clone(),
@@ -107,6 +122,7 @@ impl Images {
             repo_tags: tags,
             last_tagged: record.last_tagged.map(i128::from),
             containers,
+            shared_size: None,
         }
     }
 }
@@ -131,45 +147,44 @@ fn history(record: &ImageRecord, sizes: &BTreeMap<String, u64>) -> Vec<History> 
         .collect()
 }
 
-/// A pattern of `path.Match` against `name`, `name:tag`, and the name without its registry.
-fn name_fits(pattern: &str, name: &str) -> bool {
-    let familiar = Reference::parse(pattern).map_or(pattern.to_owned(), |parsed| {
-        let repository = parsed.familiar_repository();
-        parsed.tag.map_or(repository.clone(), |tag| format!("{repository}:{tag}"))
-    });
-    let repository = name.rsplit_once(':').map_or(name, |(repository, _)| repository);
-    [pattern, familiar.as_str()].iter().any(|pattern| {
-        glob(pattern.as_bytes(), name.as_bytes()) || glob(pattern.as_bytes(), repository.as_bytes())
-    })
+/// An image that says nothing itself has what was said of its last step.
+fn comment(record: &ImageRecord) -> String {
+    let last = record.history.last().map(|step| &step.comment);
+    last.filter(|_| record.comment.is_empty()).unwrap_or(&record.comment).clone()
 }
 
-/// `*` and `?` do not match a slash.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => {
-            glob(rest, text)
-                || text
-                    .split_first()
-                    .is_some_and(|(first, more)| *first != b'/' && glob(pattern, more))
+/// What a list is asked for, understood.
+struct Wanted {
+    dangling: Option<bool>,
+    before: Option<i128>,
+    since: Option<i128>,
+    patterns: Vec<Pattern>,
+}
+
+impl Wanted {
+    /// An image that does not say when it was made is neither before nor after anything.
+    fn has_time(&self, created: Option<i64>) -> bool {
+        let created = created.map(i128::from);
+        self.before.is_none_or(|before| created.is_some_and(|created| created < before))
+            && self.since.is_none_or(|since| created.is_some_and(|created| created > since))
+    }
+
+    /// The image with those of its names that fit; nothing when none does.
+    fn named(&self, mut image: Image) -> Option<Image> {
+        if self.patterns.is_empty() {
+            return Some(image);
         }
-        (Some((b'?', rest)), Some((first, more))) => *first != b'/' && glob(rest, more),
-        (Some((wanted, rest)), Some((first, more))) => wanted == first && glob(rest, more),
-        _ => false,
-    }
-}
-
-/// A time, or how long ago.
-fn parse_until(text: &str, now: i128) -> Result<i128> {
-    if let Ok(seconds) = text.parse::<i64>() {
-        return Ok(i128::from(seconds) * 1_000_000_000);
-    }
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Ok(time.as_nanosecond());
-    }
-    match text.parse::<jiff::SignedDuration>() {
-        Ok(ago) => Ok(now - ago.as_nanos()),
-        Err(_) => Err(crate::Error::invalid(format!("invalid filter 'until={text}'"))),
+        let fits = |name: &String| {
+            let repository = name.split_once('@').map_or_else(
+                || name.rsplit_once(':').map_or(name.as_str(), |(repository, _)| repository),
+                |(repository, _)| repository,
+            );
+            self.patterns.iter().any(|pattern| pattern.fits(name) || pattern.fits(repository))
+        };
+        image.repo_tags.retain(fits);
+        image.repo_digests.retain(fits);
+        let nameless = image.repo_tags.is_empty() && image.repo_digests.is_empty();
+        (!nameless).then_some(image)
     }
 }
 
@@ -178,25 +193,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reference_filters_are_patterns() {
-        assert!(name_fits("busybox", "busybox:latest"));
-        assert!(name_fits("busy*", "busybox:latest"));
-        assert!(name_fits("*:latest", "busybox:latest"));
-        assert!(name_fits("docker.io/library/busybox", "busybox:latest"));
-        assert!(!name_fits("busy*", "me/busybox:latest"));
-        assert!(!name_fits("busybox:1", "busybox:latest"));
-    }
-
-    #[test]
-    fn until_is_a_time_or_an_age() {
-        assert_eq!(parse_until("10", 0).unwrap(), 10_000_000_000);
-        assert_eq!(parse_until("1s", 5_000_000_000).unwrap(), 4_000_000_000);
-        assert!(parse_until("soon", 0).is_err());
-    }
-
-    #[test]
-    fn damaged_times_are_understood_or_refused() {
-        let seeds = ["24h", "1h30m5.5s", "2001-02-03T04:05:06Z", "1700000000.5"];
-        fuzz::text_rounds(&seeds, |text| drop(parse_until(text, i128::from(i64::MAX))));
+    fn reference_filters_are_about_names_with_and_without_their_tag() {
+        let image = Image {
+            repo_tags: vec!["busybox:latest".to_owned(), "localhost:5000/b:1".to_owned()],
+            repo_digests: vec!["busybox@sha256:1".to_owned()],
+            ..Image::default()
+        };
+        let left = |pattern: &str| {
+            let patterns = vec![Pattern::parse(pattern).unwrap()];
+            let wanted = Wanted { dangling: None, before: None, since: None, patterns };
+            wanted.named(image.clone()).map(|image| (image.repo_tags, image.repo_digests))
+        };
+        let (tags, digests) = left("busy*").unwrap();
+        assert_eq!((tags.len(), digests.len()), (1, 1));
+        let (tags, digests) = left("*:latest").unwrap();
+        assert_eq!((tags.len(), digests.len()), (1, 0));
+        assert_eq!(left("localhost:5000/b").unwrap().0, ["localhost:5000/b:1"]);
+        assert!(left("busybox:1").is_none());
     }
 }

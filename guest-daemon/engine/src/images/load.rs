@@ -1,26 +1,52 @@
 //! Receiving images as an archive.
 
-use engine_store::ArchiveProgress;
+use std::sync::Arc;
+
 use engine_store::objects::ImageRecord;
+use engine_store::{ArchivePlatform, ArchiveProgress, ArchivedImage, Choice, Spooled};
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use super::Images;
+use super::leftovers::Leftovers;
 use super::reference::Reference;
 use super::types::{ByteStream, Progress};
+use super::{Images, platform};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::ids;
+use crate::ports::Platform;
 use crate::sending::received;
+
+/// Bytes between two lines of progress.
+const LINE: u64 = 512 * 1024;
+
+#[derive(Clone, Debug, Default)]
+pub struct LoadImages {
+    pub quiet: bool,
+    /// `linux/arm64`; empty for this machine's where there is a choice.
+    pub platform: String,
+}
+
+/// An archive's images for one platform.
+struct Wanted {
+    platform: Platform,
+    /// The user named it.
+    strict: bool,
+}
+
+/// A name and the id it is for.
+type Named = (Reference, String);
 
 impl Images {
     /// Loads a docker-archive or an OCI layout in a tar stream, plain or compressed.
     pub async fn load(
         &self,
         archive: ByteStream,
-        quiet: bool,
+        request: LoadImages,
     ) -> Result<BoxStream<'static, Progress>> {
+        let platform = platform::parse(&request.platform, self.architecture())?;
+        let wanted = Wanted { platform, strict: !request.platform.is_empty() };
         let store = self.inner.store.clone();
         let mut reader = SyncIoBridge::new(StreamReader::new(archive));
         let spooled = blocking(move || {
@@ -37,7 +63,8 @@ impl Images {
         let (sender, receiver) = mpsc::channel(16);
         let images = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = images.register(spooled, quiet, &sender).await {
+            let registered = images.register(spooled, wanted, request.quiet, &sender).await;
+            if let Err(error) = registered {
                 drop(sender.send(Progress::Error(error.with_causes())).await);
             }
         });
@@ -46,49 +73,84 @@ impl Images {
 
     async fn register(
         &self,
-        spooled: engine_store::Spooled,
+        spooled: Spooled,
+        wanted: Wanted,
         quiet: bool,
         progress: &mpsc::Sender<Progress>,
     ) -> Result<()> {
+        let spooled = Arc::new(spooled);
+        let images = self.understand(&spooled, wanted).await?;
+        let names = names_of(&images)?;
+        let mut layers: Vec<String> =
+            images.iter().flat_map(|image| image.record.layers.clone()).collect();
+        layers.sort();
+        layers.dedup();
+        let (pin, _) = self.pin_present(&layers).await?;
+        let leftovers = Leftovers::new(self, &layers, pin);
+        self.unpack(&spooled, &images, progress.clone(), quiet).await?;
+
         let change = self.inner.change.lock().await;
-        let (store, architecture) = (self.inner.store.clone(), self.inner.architecture.clone());
-        let steps = progress.clone();
-        let loaded = blocking(move || {
-            store.load_archive(&spooled, &architecture, |step| {
-                let ArchiveProgress::Layer { diff_id, current, total } = step;
-                if !quiet {
-                    let id = ids::short(&diff_id).to_owned();
-                    let status = "Loading layer".to_owned();
-                    // Nobody may be listening any more; loading goes on.
-                    drop(steps.blocking_send(Progress::Status { id, status, current, total }));
-                }
-            })
+        let (store, archived) = (self.inner.store.clone(), images.clone());
+        blocking(move || {
+            archived.iter().try_for_each(|image| store.keep_archived(&spooled, image))
         })
         .await?;
-        let mut lines = Vec::new();
-        let mut names: Vec<(Reference, String)> = Vec::new();
-        for image in &loaded {
-            for name in &image.names {
-                let name = Reference::parse(name)?.or_latest();
-                lines.extend(self.moved_name(&name, &image.record.id));
-                lines.push(format!("Loaded image: {}\n", name.familiar()));
-                names.push((name, image.record.id.clone()));
-            }
-            if image.names.is_empty() {
-                lines.push(format!("Loaded image ID: {}\n", image.record.id));
-            }
-        }
+        let lines = self.told(&images, &names);
         let records: Vec<ImageRecord> =
-            loaded.iter().map(|image| self.known(&image.record)).collect();
+            images.iter().map(|image| self.known(&image.record)).collect();
         self.commit(records, &names).await?;
+        leftovers.are_needed();
         drop(change);
-        for image in &loaded {
+        for image in &images {
             self.event("load", &image.record.id, &image.record.id);
         }
         for line in lines {
             drop(progress.send(Progress::Stream(line)).await);
         }
         Ok(())
+    }
+
+    async fn understand(
+        &self,
+        spooled: &Arc<Spooled>,
+        wanted: Wanted,
+    ) -> Result<Vec<ArchivedImage>> {
+        let (spooled, shown) = (Arc::clone(spooled), platform::shown(&wanted.platform));
+        let strict = wanted.strict;
+        let images = blocking(move || spooled.images(&wanted)).await?;
+        if images.is_empty() && strict {
+            let text = format!("the archive has no image for the platform {shown}");
+            return Err(Error::not_found(text));
+        }
+        Ok(images)
+    }
+
+    async fn unpack(
+        &self,
+        spooled: &Arc<Spooled>,
+        images: &[ArchivedImage],
+        progress: mpsc::Sender<Progress>,
+        quiet: bool,
+    ) -> Result<()> {
+        let (store, spooled) = (self.inner.store.clone(), Arc::clone(spooled));
+        let images = images.to_vec();
+        blocking(move || {
+            let mut told = 0;
+            let mut tell = |step: ArchiveProgress| {
+                let ArchiveProgress { diff_id, current, total } = step;
+                let is_news = current == 0 || current == total || current >= told + LINE;
+                if quiet || !is_news {
+                    return;
+                }
+                told = current;
+                let id = ids::short(&diff_id).to_owned();
+                let status = "Loading layer".to_owned();
+                // Nobody may be listening any more; loading goes on.
+                drop(progress.blocking_send(Progress::Status { id, status, current, total }));
+            };
+            images.iter().try_for_each(|image| store.load_layers(&spooled, image, &mut tell))
+        })
+        .await
     }
 
     /// What is known about an image beyond its document stays known.
@@ -103,6 +165,23 @@ impl Images {
         }
     }
 
+    /// What was loaded, in dockerd's words.
+    fn told(&self, images: &[ArchivedImage], names: &[Named]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for image in images {
+            let id = &image.record.id;
+            for (name, _) in names.iter().filter(|(_, named)| named == id) {
+                lines.extend(self.moved_name(name, id));
+                lines.push(format!("Loaded image: {}\n", name.familiar()));
+            }
+            if image.names.is_empty() {
+                lines.push(format!("Loaded image ID: {id}\n"));
+            }
+        }
+        lines.dedup();
+        lines
+    }
+
     fn moved_name(&self, name: &Reference, id: &str) -> Option<String> {
         let state = self.state();
         let other = state.references.get(&name.canonical()).filter(|other| *other != id)?;
@@ -110,5 +189,43 @@ impl Images {
             "The image {} already exists, renaming the old one with ID {other} to empty string\n",
             name.familiar()
         ))
+    }
+}
+
+fn names_of(images: &[ArchivedImage]) -> Result<Vec<Named>> {
+    let mut names: Vec<Named> = Vec::new();
+    for image in images {
+        for text in &image.names {
+            let name = Reference::parse(text)?;
+            if name.tag.is_none() {
+                return Err(Error::invalid(format!("invalid tag {text:?}")));
+            }
+            names.push((name, image.record.id.clone()));
+        }
+    }
+    Ok(names)
+}
+
+impl Choice for Wanted {
+    fn among(&self, platforms: &[ArchivePlatform]) -> Option<usize> {
+        let all: Vec<Platform> = platforms.iter().map(from_archive).collect();
+        let says_nothing = |platform: &Platform| platform.architecture.is_empty();
+        let best = platform::best(&all, &self.platform);
+        let silent = all.iter().position(says_nothing);
+        // Whoever did not ask for a platform takes what there is.
+        best.or(silent).or(if self.strict || all.is_empty() { None } else { Some(0) })
+    }
+
+    fn wants(&self, image: &ImageRecord) -> bool {
+        !self.strict || platform::is_strictly(&platform::of(image), &self.platform)
+    }
+}
+
+fn from_archive(platform: &ArchivePlatform) -> Platform {
+    Platform {
+        os: platform.os.clone(),
+        architecture: platform.architecture.clone(),
+        variant: platform.variant.clone(),
+        ..Platform::default()
     }
 }

@@ -8,7 +8,10 @@ mod import;
 mod leftovers;
 mod list;
 mod load;
-mod platform;
+mod pattern;
+mod pin;
+pub(crate) mod platform;
+mod prune;
 mod pull;
 mod push;
 pub mod reference;
@@ -16,11 +19,12 @@ mod refusal;
 mod remote;
 mod remove;
 mod save;
+mod sizes;
 mod state;
 mod types;
 mod upload;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -30,6 +34,8 @@ use tokio::sync::Semaphore;
 
 pub(crate) use changes::apply as apply_changes;
 pub(crate) use commit::CommitImage;
+pub use load::LoadImages;
+pub(crate) use pin::Pin;
 pub use pull::PullImage;
 pub use push::PushImage;
 pub(crate) use reference::Reference;
@@ -64,6 +70,8 @@ struct Inner {
     state: RwLock<State>,
     /// Held while images and names change, so that no layer is removed that is just being added.
     change: tokio::sync::Mutex<()>,
+    /// Held by a prune.
+    pruning: tokio::sync::Mutex<()>,
     registry: Registry,
     remote: Arc<dyn ports::Registry>,
     downloads: Downloads,
@@ -114,6 +122,7 @@ impl Images {
             store,
             state,
             change,
+            pruning: tokio::sync::Mutex::new(()),
             registry,
             remote,
             downloads: Downloads::new(transfers.downloads),
@@ -138,7 +147,12 @@ impl Images {
         }
         let name = name.or_latest();
         if name.digest.is_some() {
-            return Err(crate::Error::invalid("refusing to create a tag with a digest reference"));
+            return Err(crate::Error::invalid("cannot import digest reference"));
+        }
+        if name.familiar_repository() == "sha256" {
+            return Err(crate::Error::invalid(
+                "refusing to create an ambiguous tag using digest algorithm as name",
+            ));
         }
         let change = self.inner.change.lock().await;
         let image = self.find(reference)?;
@@ -160,84 +174,18 @@ impl Images {
         found.map(|image| state.with_descendants(&image.id)).unwrap_or_default()
     }
 
-    /// Layers that stay as long as the value returned, whether they are there yet or not.
-    fn pin(&self, layers: &[String]) -> Pin {
-        let mut state = self.state_mut();
-        for layer in layers {
-            *state.pins.entry(layer.clone()).or_default() += 1;
+    /// Refuses an image that is for another platform than this; an empty one is any.
+    pub fn check_platform(&self, reference: &str, platform: &str) -> Result<()> {
+        if platform.is_empty() {
+            return Ok(());
         }
-        drop(state);
-        Pin { images: self.clone(), layers: layers.to_vec() }
-    }
-
-    /// Removes those of the layers that nothing stands on.
-    async fn sweep(&self, layers: &[String]) {
-        let change = self.inner.change.lock().await;
-        let kept: BTreeSet<String> = self
-            .inner
-            .registry
-            .snapshots()
-            .iter()
-            .flat_map(|snapshot| snapshot.layers.clone())
-            .collect();
-        let unused = self.state().unused(layers, &kept);
-        let store = self.inner.store.clone();
-        if !unused.is_empty()
-            && let Err(error) = blocking(move || store.remove_layers(&unused)).await
-        {
-            tracing::warn!(%error, "layers that nobody needs stay until the next start");
-        }
-        drop(change);
-    }
-
-    /// The record, whose layers stay as long as the value that comes with it, whatever is removed.
-    pub(crate) fn hold(&self, reference: &str) -> Result<(Arc<ImageRecord>, Pin)> {
-        let mut state = self.state_mut();
-        let image = state.find(reference)?;
-        for layer in &image.layers {
-            *state.pins.entry(layer.clone()).or_default() += 1;
-        }
-        drop(state);
-        let pin = Pin { images: self.clone(), layers: image.layers.clone() };
-        Ok((image, pin))
+        let wanted = platform::parse(platform, &self.inner.architecture)?;
+        platform::check(&*self.find(reference)?, reference, &wanted)
     }
 
     /// The unpacked layers, topmost first.
     pub(crate) fn layer_paths(&self, layers: &[String]) -> Vec<PathBuf> {
         layers.iter().rev().map(|layer| self.inner.store.layout().layer_diff(layer)).collect()
-    }
-
-    pub(crate) fn layers_size(&self, layers: &[String]) -> u64 {
-        let state = self.state();
-        layers.iter().filter_map(|layer| state.layer_sizes.get(layer)).sum()
-    }
-
-    /// Bytes of all layers that images stand on.
-    pub(crate) fn all_layers_size(&self) -> u64 {
-        let state = self.state();
-        let used: BTreeSet<&String> =
-            state.images.values().flat_map(|image| &image.layers).collect();
-        used.into_iter().filter_map(|layer| state.layer_sizes.get(layer)).sum()
-    }
-
-    /// By image: bytes of layers on which, with all that is below them, other images stand, too.
-    pub(crate) fn shared_sizes(&self) -> BTreeMap<String, u64> {
-        let state = self.state();
-        let chains: BTreeMap<&String, Vec<String>> = state
-            .images
-            .values()
-            .map(|image| (&image.id, engine_store::chain_ids(&image.layers)))
-            .collect();
-        let mut users: BTreeMap<&String, usize> = BTreeMap::new();
-        for chain in chains.values().flatten() {
-            *users.entry(chain).or_default() += 1;
-        }
-        let shared = |image: &ImageRecord| {
-            let layers = chains[&image.id].iter().zip(&image.layers);
-            let shared = layers.filter(|(chain, _)| users[chain] > 1);
-            shared.filter_map(|(_, layer)| state.layer_sizes.get(layer)).sum()
-        };
-        state.images.values().map(|image| (image.id.clone(), shared(image))).collect()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -314,27 +262,6 @@ impl Images {
 
     fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
         self.inner.state.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Keeps layers from being removed while a container is made from them.
-#[derive(Debug)]
-pub(crate) struct Pin {
-    images: Images,
-    layers: Vec<String>,
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        let mut state = self.images.state_mut();
-        for layer in &self.layers {
-            if let Some(count) = state.pins.get_mut(layer) {
-                *count -= 1;
-                if *count == 0 {
-                    state.pins.remove(layer);
-                }
-            }
-        }
     }
 }
 

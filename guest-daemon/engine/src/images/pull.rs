@@ -14,7 +14,7 @@ use super::leftovers::Leftovers;
 use super::reference::Reference;
 use super::refusal::told;
 use super::types::Progress;
-use super::{Images, Pin, platform};
+use super::{Images, platform};
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -231,30 +231,10 @@ impl Pull {
         let document = self.repository.document(config).await?.to_vec();
         let record = engine_store::read_image(&document)?;
         check(&record, layers.len())?;
-        let (pin, here) = self.pin(&record.layers).await?;
+        let (pin, here) = self.images.pin_present(&record.layers).await?;
         let leftovers = Leftovers::new(&self.images, &record.layers, pin);
         self.layers(layers, record.layers.clone(), &here).await?;
         Ok(Some(New { record, document, leftovers }))
-    }
-
-    /// Holds the layers, and says which of them are here. Under the lock: whatever is being removed
-    /// is gone before, or stays.
-    async fn pin(&self, layers: &[String]) -> Result<(Pin, BTreeSet<String>)> {
-        let change = self.images.inner.change.lock().await;
-        let pin = self.images.pin(layers);
-        let (store, layers) = (self.images.inner.store.clone(), layers.to_vec());
-        let here = blocking(move || {
-            let mut here = BTreeSet::new();
-            for layer in layers {
-                if store.layer(&layer)?.is_some() {
-                    here.insert(layer);
-                }
-            }
-            Ok(here)
-        })
-        .await?;
-        drop(change);
-        Ok((pin, here))
     }
 
     async fn layers(
@@ -324,15 +304,10 @@ impl Pull {
     async fn warn_of_platform(&self) {
         let asked = self.asked.canonical();
         let Ok(image) = self.images.find(&asked) else { return };
-        let has = platform::of(&image);
-        if self.strict && !platform::is_same(&has, &self.platform) {
-            let warning = format!(
-                "WARNING: image with reference {asked} was found but its platform ({}) does not \
-                 match the specified platform ({})",
-                platform::shown(&has),
-                platform::shown(&self.platform)
-            );
-            self.say("", warning).await;
+        if let Err(other) = platform::check(&image, &asked, &self.platform)
+            && self.strict
+        {
+            self.say("", format!("WARNING: {other}")).await;
         }
     }
 

@@ -7,10 +7,10 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 
+use super::Images;
 use super::reference::Reference;
 use super::types::Progress;
-use super::{Images, platform};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::ports::{Access, Credentials, Descriptor, Outgoing, Repository};
 use crate::sending::received;
@@ -42,7 +42,12 @@ impl Images {
         if !request.tag.is_empty() {
             asked = asked.with_tag(&request.tag)?;
         }
-        self.check_platform(&asked, &request.platform)?;
+        let name = asked.clone().or_latest().canonical();
+        match self.check_platform(&name, &request.platform) {
+            // That is told of the tag.
+            Err(error) if error.kind() == Kind::NotFound && self.find(&name).is_err() => {}
+            checked => checked?,
+        }
         let repository =
             self.inner.remote.repository(&asked, &request.credentials, Access::Push)?;
         let (progress, receiver) = mpsc::channel(BACKLOG);
@@ -57,25 +62,6 @@ impl Images {
             }
         });
         Ok(received(receiver))
-    }
-
-    fn check_platform(&self, asked: &Reference, wanted: &str) -> Result<()> {
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let wanted = platform::parse(wanted, &self.inner.architecture)?;
-        let name = asked.clone().or_latest().canonical();
-        let Ok(image) = self.find(&name) else { return Ok(()) };
-        let has = platform::of(&image);
-        if platform::is_same(&has, &wanted) {
-            return Ok(());
-        }
-        Err(Error::not_found(format!(
-            "image with reference {name} was found but its platform ({}) does not match the \
-             specified platform ({})",
-            platform::shown(&has),
-            platform::shown(&wanted)
-        )))
     }
 }
 

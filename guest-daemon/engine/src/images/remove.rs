@@ -26,14 +26,17 @@ impl Images {
             check_by_id(&image.id, &names, &users, force)?;
             names.clone()
         } else {
-            let asked = Reference::parse(reference)?.or_latest();
-            check_by_name(&asked, &image.id, &names, &users, force)?;
-            untagged_with(&asked, &names)
+            check_by_name(reference, &image.id, &names, &users, force)?;
+            untagged_with(Reference::parse(reference)?.or_latest(), &names)
         };
         let running = users.iter().any(|user| user.is_running());
         // A name can be taken from an image that is in use; the image then stays without one.
         let last = gone.len() == names.len() && !running && !has_children;
-        let mut removed = self.take_names(&gone, &image.id).await?;
+        let mut removed = self.take_names(&gone).await?;
+        // The digests that go with a tag are no news of their own.
+        for _ in gone.iter().take(if by_id { gone.len() } else { 1 }) {
+            self.event("untag", &image.id, &image.id);
+        }
         if last {
             removed.extend(self.delete(&image.id).await?);
             if prune {
@@ -68,7 +71,7 @@ impl Images {
         users
     }
 
-    async fn take_names(&self, names: &[Reference], id: &str) -> Result<Vec<Removed>> {
+    async fn take_names(&self, names: &[Reference]) -> Result<Vec<Removed>> {
         let keys: Vec<String> = names.iter().map(Reference::canonical).collect();
         let store = self.inner.store.clone();
         let taken = keys.clone();
@@ -78,9 +81,6 @@ impl Images {
             for key in &keys {
                 state.references.remove(key);
             }
-        }
-        for _ in names {
-            self.event("untag", id, id);
         }
         Ok(names.iter().map(|name| Removed::Untagged(name.familiar())).collect())
     }
@@ -93,7 +93,6 @@ impl Images {
             .iter()
             .flat_map(|snapshot| snapshot.layers.clone())
             .collect();
-        self.event("delete", id, id);
         // In one step: whoever looks for the image now does not find it, and whoever found it
         // before has pinned its layers.
         let (layers, all) = {
@@ -111,6 +110,7 @@ impl Images {
             Ok(engine_store::chain_ids(&all).into_iter().zip(all).collect::<Vec<_>>())
         })
         .await?;
+        self.event("delete", id, id);
         let mut removed = vec![Removed::Deleted(id.to_owned())];
         let deleted = chains.into_iter().rev().filter(|(_, layer)| layers.contains(layer));
         removed.extend(deleted.map(|(chain, _)| Removed::Deleted(chain)));
@@ -125,18 +125,16 @@ fn is_id_of(id: &str, text: &str) -> bool {
 }
 
 /// The name itself, and digests of a repository that keeps no tag.
-fn untagged_with(asked: &Reference, names: &[Reference]) -> Vec<Reference> {
+fn untagged_with(mut asked: Reference, names: &[Reference]) -> Vec<Reference> {
+    if asked.digest.is_some() {
+        asked.tag = None;
+        return vec![asked];
+    }
     let same = |name: &&Reference| name.repository() == asked.repository();
     let tags_left =
         names.iter().filter(same).any(|name| name.tag.is_some() && name.tag != asked.tag);
-    names
-        .iter()
-        .filter(same)
-        .filter(|name| {
-            name.canonical() == asked.canonical() || (!tags_left && name.digest.is_some())
-        })
-        .cloned()
-        .collect()
+    let digests = names.iter().filter(same).filter(|name| !tags_left && name.digest.is_some());
+    std::iter::once(&asked).chain(digests).cloned().collect()
 }
 
 /// Whether an image has but one name; its digests beside that do not count.
@@ -147,7 +145,7 @@ fn is_single(names: &[Reference]) -> bool {
 }
 
 fn check_by_name(
-    asked: &Reference,
+    asked: &str,
     id: &str,
     names: &[Reference],
     users: &[Arc<Snapshot>],
@@ -155,9 +153,8 @@ fn check_by_name(
 ) -> Result<()> {
     match users.first() {
         Some(user) if !force && is_single(names) => Err(Error::conflict(format!(
-            "conflict: unable to remove repository reference \"{}\" (must force) - container {} \
-             is using its referenced image {}",
-            asked.familiar(),
+            "conflict: unable to remove repository reference {asked:?} (must force) - container \
+             {} is using its referenced image {}",
             ids::short(&user.container.id),
             ids::short(id),
         ))),
@@ -176,15 +173,14 @@ fn check_childless(id: &str, has_children: bool) -> Result<()> {
 }
 
 fn check_by_id(id: &str, names: &[Reference], users: &[Arc<Snapshot>], force: bool) -> Result<()> {
-    let repositories: BTreeSet<String> = names.iter().map(Reference::repository).collect();
-    if repositories.len() > 1 && !force {
+    check_not_running(id, users)?;
+    if !names.is_empty() && !is_single(names) && !force {
         return Err(Error::conflict(format!(
             "conflict: unable to delete {} (must be forced) - image is referenced in multiple \
              repositories",
             ids::short(id)
         )));
     }
-    check_not_running(id, users)?;
     if force { Ok(()) } else { check_unused(id, users) }
 }
 

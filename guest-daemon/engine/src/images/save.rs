@@ -5,16 +5,17 @@ use std::sync::Arc;
 use engine_store::objects::ImageRecord;
 use engine_store::{SavedImage, SavedName};
 
-use super::Images;
+use super::leftovers::Leftovers;
 use super::reference::Reference;
 use super::state::missing;
 use super::types::ByteStream;
+use super::{Images, platform};
 use crate::error::{Error, Result};
 use crate::sending::written;
 
 impl Images {
-    /// Writes a docker-archive of these images.
-    pub async fn save(&self, references: &[String]) -> Result<ByteStream> {
+    /// Writes an archive of these images, if each is for the platform; an empty one is any.
+    pub async fn save(&self, references: &[String], platform: &str) -> Result<ByteStream> {
         let mut images: Vec<SavedImage> = Vec::new();
         for text in references {
             for (record, names) in self.meant(text)? {
@@ -27,11 +28,37 @@ impl Images {
         if images.is_empty() {
             return Err(Error::invalid("no image names were given"));
         }
+        self.check_saved(&images, platform)?;
+        // An image that is removed meanwhile is saved to its end.
+        let mut held = Vec::new();
+        for image in &images {
+            let (record, pin) = self.hold(&image.record.id)?;
+            held.push(Leftovers::new(self, &record.layers, pin));
+        }
         for image in &images {
             self.event("save", &image.record.id, &image.record.id);
         }
         let store = self.inner.store.clone();
-        Ok(written(move |writer| Ok(store.save_archive(&images, writer)?)))
+        Ok(written(move |writer| {
+            let _held = held;
+            Ok(store.save_archive(&images, writer)?)
+        }))
+    }
+
+    fn check_saved(&self, images: &[SavedImage], platform: &str) -> Result<()> {
+        if platform.is_empty() {
+            return Ok(());
+        }
+        let wanted = platform::parse(platform, self.architecture())?;
+        let fits =
+            |image: &SavedImage| platform::is_strictly(&platform::of(&image.record), &wanted);
+        if images.iter().all(fits) {
+            return Ok(());
+        }
+        Err(Error::not_found(format!(
+            "no suitable export target found for platform {}",
+            platform::shown(&wanted)
+        )))
     }
 
     /// The images a text means, with the names they are saved under: the one asked for, every

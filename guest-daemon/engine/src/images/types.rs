@@ -22,9 +22,13 @@ pub struct Image {
     /// Nanoseconds since 1970; `None` when the image does not say.
     pub created: Option<i128>,
     pub author: String,
+    /// Of what it was made with, and the container that it was made from; old images say so.
+    pub docker_version: String,
+    pub container: String,
     pub architecture: String,
     pub variant: String,
     pub os: String,
+    pub os_version: String,
     /// Bytes unpacked.
     pub size: u64,
     pub config: ContainerConfig,
@@ -37,6 +41,8 @@ pub struct Image {
     pub last_tagged: Option<i128>,
     /// Containers that use it.
     pub containers: usize,
+    /// Bytes of layers that other images stand on, too; `None` when that was not counted.
+    pub shared_size: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,5 +97,6 @@ pub struct ImportImage {
 pub struct ListImages {
     /// Also intermediate ones.
     pub all: bool,
+    pub shared_size: bool,
     pub filters: BTreeMap<String, Vec<String>>,
 }

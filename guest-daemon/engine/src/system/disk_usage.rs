@@ -20,16 +20,9 @@ pub struct Measured {
 pub struct DiskUsage {
     /// Bytes of all layers that images stand on, each counted once.
     pub layers: u64,
-    pub images: Option<Vec<ImageUsage>>,
+    pub images: Option<Vec<Image>>,
     pub containers: Option<Vec<ContainerUsage>>,
     pub volumes: Option<Vec<VolumeUsage>>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct ImageUsage {
-    pub image: Image,
-    /// Bytes of layers that other images stand on, too.
-    pub shared: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -54,16 +47,9 @@ impl System {
     pub async fn disk_usage(&self, measured: Measured) -> Result<DiskUsage> {
         let mut usage = DiskUsage::default();
         if measured.images {
-            let images = self.core.images.list(&ListImages::default())?;
-            let shared = self.core.images.shared_sizes();
-            let shared = |image: &Image| shared.get(&image.id).copied().unwrap_or(0);
+            let all = ListImages { shared_size: true, ..ListImages::default() };
+            usage.images = Some(self.core.images.list(&all)?);
             usage.layers = self.core.images.all_layers_size();
-            usage.images = Some(
-                images
-                    .into_iter()
-                    .map(|image| ImageUsage { shared: shared(&image), image })
-                    .collect(),
-            );
         }
         if measured.containers {
             usage.containers = Some(self.containers_usage().await);

@@ -4,7 +4,7 @@ mod disk_usage;
 
 use std::sync::Arc;
 
-pub use disk_usage::{ContainerUsage, DiskUsage, ImageUsage, Measured, VolumeUsage};
+pub use disk_usage::{ContainerUsage, DiskUsage, Measured, VolumeUsage};
 
 use crate::containers::{Core, Status, count};
 use crate::error::Result;

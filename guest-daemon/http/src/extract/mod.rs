@@ -4,6 +4,7 @@ mod body;
 mod credentials;
 mod filters;
 mod go_json;
+mod platform;
 mod query;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,6 @@ use bytes::{Bytes, BytesMut};
 use engine::Engine;
 use engine::images::ByteStream;
 use engine::ports::{Credentials, TerminalSize};
-use engine_api::registry::Platform;
 use futures::StreamExt;
 use http::Request;
 use http_body_util::{BodyExt, BodyStream};
@@ -73,17 +73,26 @@ impl Call {
         credentials::from_headers(self.request.headers())
     }
 
-    /// The parameter `platform` as `os/architecture/variant`, whether it came so or as a document.
-    pub(crate) fn platform(&self) -> Result<String, HttpError> {
-        let text = self.query.text("platform");
-        if !text.starts_with('{') {
-            return Ok(text.to_owned());
+    /// The parameter `platform` as `os/architecture/variant`; empty when it is absent or this
+    /// version of the API does not know it here.
+    pub(crate) fn platform(&self, known: bool) -> Result<String, HttpError> {
+        self.one_platform("platform", known, "multiple platform parameters not supported")
+    }
+
+    /// The same of a parameter that may come several times, one day.
+    pub(crate) fn one_platform(
+        &self,
+        name: &str,
+        known: bool,
+        too_many: &str,
+    ) -> Result<String, HttpError> {
+        match self.query.all(name).as_slice() {
+            [] => Ok(String::new()),
+            _ if !known => Ok(String::new()),
+            [text] if text.is_empty() => Ok(String::new()),
+            [text] => platform::parse(text),
+            _ => Err(HttpError::invalid(too_many)),
         }
-        let platform: Platform = serde_json::from_str(text)
-            .map_err(|error| HttpError::invalid(format!("failed to parse platform: {error}")))?;
-        let Platform { os, architecture, variant, .. } = platform;
-        let parts = [os, architecture, variant];
-        Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"))
     }
 
     /// The parameters `h` and `w` in characters.

@@ -7,7 +7,7 @@ use engine::images::{History, Image, Removed};
 use engine_api::container_config::ImageConfig;
 use engine_api::container_inspect::GraphDriver;
 use engine_api::image::{
-    DeleteResponse, HistoryItem, ImageInspect, ImageSummary, Metadata, RootFs,
+    DeleteResponse, HistoryItem, ImageInspect, ImageSummary, ImagesPruned, Metadata, RootFs,
 };
 
 use crate::containers::convert::config::{health_to_api, set};
@@ -25,7 +25,9 @@ pub(crate) fn summary(image: &Image) -> ImageSummary {
         parent_id: image.parent.clone(),
         repo_digests: image.repo_digests.clone(),
         repo_tags: image.repo_tags.clone(),
-        shared_size: NOT_COUNTED,
+        shared_size: image
+            .shared_size
+            .map_or(NOT_COUNTED, |size| size.try_into().unwrap_or(i64::MAX)),
         size: image.size,
     }
 }
@@ -38,12 +40,14 @@ pub(super) fn inspect(image: &Image) -> ImageInspect {
         parent: image.parent.clone(),
         comment: image.comment.clone(),
         created: image.created.map(times::rfc3339).unwrap_or_default(),
-        docker_version: String::new(),
+        container: image.container.clone(),
+        docker_version: image.docker_version.clone(),
         author: image.author.clone(),
         config: config(&image.config),
         architecture: image.architecture.clone(),
         variant: image.variant.clone(),
         os: image.os.clone(),
+        os_version: image.os_version.clone(),
         size: image.size,
         graph_driver: graph_driver(image),
         root_fs: RootFs { kind: "layers".to_owned(), layers: image.layers.clone() },
@@ -71,6 +75,12 @@ pub(super) fn removed(removed: Vec<Removed>) -> Vec<DeleteResponse> {
     removed.into_iter().map(step).collect()
 }
 
+/// `null` when nothing was removed.
+pub(super) fn pruned(removed: Vec<Removed>, space_reclaimed: u64) -> ImagesPruned {
+    let images_deleted = Some(self::removed(removed)).filter(|steps| !steps.is_empty());
+    ImagesPruned { images_deleted, space_reclaimed }
+}
+
 fn config(config: &ContainerConfig) -> ImageConfig {
     ImageConfig {
         user: config.user.clone(),
@@ -93,13 +103,18 @@ fn graph_driver(image: &Image) -> GraphDriver {
     let mut paths = image.layer_paths.iter().map(|path| path.to_string_lossy().into_owned());
     let mut data = BTreeMap::new();
     if let Some(top) = paths.next() {
+        let folder = top.strip_suffix("/diff").unwrap_or(&top);
+        for (name, place) in [("MergedDir", "merged"), ("WorkDir", "work")] {
+            data.insert(name.to_owned(), format!("{folder}/{place}"));
+        }
         data.insert("UpperDir".to_owned(), top);
     }
     let lower: Vec<_> = paths.collect();
     if !lower.is_empty() {
         data.insert("LowerDir".to_owned(), lower.join(":"));
     }
-    GraphDriver { data: Some(data), name: "overlay2".to_owned() }
+    // An image without layers is nowhere.
+    GraphDriver { data: Some(data).filter(|data| !data.is_empty()), name: "overlay2".to_owned() }
 }
 
 #[cfg(test)]

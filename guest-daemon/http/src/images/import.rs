@@ -1,29 +1,35 @@
-//! `POST /images/create`: with `fromSrc=-` the body is a root filesystem; with `fromImage` it is a
-//! pull.
+//! `POST /images/create`: with `fromSrc` a root filesystem comes from a web server or, with `-`, is
+//! the body; with `fromImage` it is a pull.
 
 use engine::images::{ImportImage, Progress};
 use http::StatusCode;
 
-use super::pull;
+use super::{progress, pull};
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, Reply};
 use crate::stream::json_lines;
+use crate::versions;
 
 pub(crate) async fn import(call: Call) -> Result<Reply, HttpError> {
     if !call.query.text("fromImage").is_empty() {
         return pull::pull(call).await;
     }
-    if call.query.text("fromSrc") != "-" {
-        return Err(HttpError::unbuilt("importing from a URL"));
-    }
+    let source = call.query.text("fromSrc").to_owned();
+    let message = match call.query.text("message") {
+        "" => format!("Imported from {source}"),
+        text => text.to_owned(),
+    };
     let request = ImportImage {
         reference: reference(call.query.text("repo"), call.query.text("tag")),
-        message: call.query.text("message").to_owned(),
+        message,
         changes: call.query.all("changes"),
-        platform: call.query.text("platform").to_owned(),
+        platform: versions::pull_platform(call.version, call.query.text("platform")).to_owned(),
     };
     let engine = call.engine();
+    if source != "-" {
+        return Ok(progress(engine.images.import_from(&source, request).await?));
+    }
     let id = engine.images.import(call.into_byte_stream(), request).await?;
     let done = Progress::Message { id: String::new(), text: id };
     Ok(reply::bytes(StatusCode::OK, reply::JSON, json_lines::encode(done)))

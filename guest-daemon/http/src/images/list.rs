@@ -9,7 +9,13 @@ use crate::reply::{self, Reply};
 use crate::versions;
 
 pub(crate) async fn list(call: Call) -> Result<Reply, HttpError> {
-    let request = ListImages { all: call.query.flag("all"), filters: call.filters()? };
+    let mut filters = call.filters()?;
+    versions::image_filters(call.version, call.query.text("filter"), &mut filters);
+    let request = ListImages {
+        all: call.query.flag("all"),
+        shared_size: versions::counts_shared_size(call.version, call.query.flag("shared-size")),
+        filters,
+    };
     let mut images = Vec::new();
     for image in call.engine().images.list(&request)? {
         let mut summary = to_value(&convert::summary(&image))?;

@@ -7,6 +7,7 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod load;
+pub(crate) mod prune;
 mod pull;
 pub(crate) mod push;
 pub(crate) mod remove;

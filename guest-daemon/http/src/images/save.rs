@@ -3,6 +3,7 @@
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, Reply};
+use crate::versions;
 
 pub(crate) async fn save(call: Call) -> Result<Reply, HttpError> {
     let names = [call.name.clone()];
@@ -15,5 +16,6 @@ pub(crate) async fn save_several(call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn archive(call: &Call, names: &[String]) -> Result<Reply, HttpError> {
-    Ok(reply::stream(reply::TAR, call.engine().images.save(names).await?))
+    let platform = call.platform(versions::knows_platforms(call.version))?;
+    Ok(reply::stream(reply::TAR, call.engine().images.save(names, &platform).await?))
 }

@@ -1,7 +1,6 @@
 //! `GET /system/df`.
 
-use engine::system::{ContainerUsage, DiskUsage, ImageUsage, Measured, VolumeUsage};
-use engine_api::image::ImageSummary;
+use engine::system::{ContainerUsage, DiskUsage, Measured, VolumeUsage};
 use engine_api::system::DiskUsage as ApiDiskUsage;
 use engine_api::volume::{UsageData, Volume};
 
@@ -20,7 +19,7 @@ pub(crate) async fn df(call: Call) -> Result<Reply, HttpError> {
     let mut document = serde_json::to_value(to_api(usage, build_cache, now))
         .map_err(|error| HttpError::internal(format!("encoding the disk usage: {error}")))?;
     for image in document["Images"].as_array_mut().into_iter().flatten() {
-        versions::image_summary(call.version, image);
+        versions::image_usage(call.version, image);
     }
     Ok(reply::ok(&document))
 }
@@ -45,18 +44,10 @@ fn to_api(usage: DiskUsage, build_cache: bool, now: i128) -> ApiDiskUsage {
     };
     ApiDiskUsage {
         layers_size: usage.layers,
-        images: usage.images.map(|all| all.iter().map(image).collect()),
+        images: usage.images.map(|all| all.iter().map(images::convert::summary).collect()),
         containers: usage.containers.map(|all| all.iter().map(container).collect()),
         volumes: usage.volumes.map(|all| all.into_iter().map(volume).collect()),
         build_cache: build_cache.then(Vec::new),
-    }
-}
-
-fn image(usage: &ImageUsage) -> ImageSummary {
-    ImageSummary {
-        containers: count(usage.image.containers),
-        shared_size: i64::try_from(usage.shared).unwrap_or(i64::MAX),
-        ..images::convert::summary(&usage.image)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod v1_25;
 mod v1_28;
+mod v1_32;
 mod v1_34;
 mod v1_40;
 mod v1_41;
@@ -18,13 +19,17 @@ mod v1_50;
 mod v1_51;
 
 pub(crate) use v1_28::websocket_frames;
+pub(crate) use v1_32::pull_platform;
 pub(crate) use v1_34::wait_manners;
-pub(crate) use v1_41::create_platform;
+pub(crate) use v1_41::{create_platform, image_filters};
 pub(crate) use v1_42::{
-    console_size, disk_usage_types, stop_signal, stream_media_type, volume_prune_filters,
-    websocket_stream,
+    console_size, counts_shared_size, disk_usage_types, stop_signal, stream_media_type,
+    volume_prune_filters, websocket_stream,
 };
-pub(crate) use v1_46::knows_event;
+pub(crate) use v1_46::{knows_event, knows_push_platform};
+pub(crate) use v1_48::knows_platforms;
+pub(crate) use v1_49::knows_inspect_platform;
+pub(crate) use v1_50::knows_remove_platforms;
 
 use engine_api::container::{CreateSurroundings, Summary};
 use engine_api::container_config::ContainerConfig;
@@ -68,14 +73,21 @@ pub(crate) fn container_summary(version: ApiVersion, summary: &mut Summary) {
 /// `/images/{name}/json` in the words of `version`.
 pub(crate) fn image_inspect(version: ApiVersion, document: &mut Value) {
     v1_44::add_virtual_size(version, document);
-    v1_45::add_container_config(version, document);
+    v1_44::add_created(version, document);
+    v1_45::image_container(version, document);
     v1_50::fill_image_config(version, document);
 }
 
 /// One image of `/images/json` in the words of `version`.
 pub(crate) fn image_summary(version: ApiVersion, document: &mut Value) {
+    v1_43::name_the_nameless(version, document);
     v1_44::add_virtual_size(version, document);
     v1_51::hide_containers(version, document);
+}
+
+/// One image of `/system/df` in the words of `version`.
+pub(crate) fn image_usage(version: ApiVersion, document: &mut Value) {
+    v1_44::add_virtual_size(version, document);
 }
 
 /// What `/containers/{id}/update` is asked for in the words of `version`.

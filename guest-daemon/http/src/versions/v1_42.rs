@@ -1,6 +1,6 @@
 //! 1.42: streams of several streams have a media type of their own, pruning volumes spares those
-//! with names, the disk usage can be asked for in parts, terminals begin with a size, and containers
-//! can be stopped by any signal.
+//! with names, the disk usage can be asked for in parts, terminals begin with a size, containers
+//! can be stopped by any signal, and lists of images count what is shared.
 
 use std::collections::BTreeMap;
 
@@ -59,4 +59,8 @@ pub(crate) fn console_size(version: ApiVersion, asked: Option<[u16; 2]>) -> Opti
 /// Whether a WebSocket carries a stream; before, it was always all of them.
 pub(crate) fn websocket_stream(version: ApiVersion, asked: bool) -> bool {
     version < SINCE || asked
+}
+
+pub(crate) fn counts_shared_size(version: ApiVersion, asked: bool) -> bool {
+    asked && version >= SINCE
 }

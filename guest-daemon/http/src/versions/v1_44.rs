@@ -1,5 +1,5 @@
-//! 1.44: images no longer have a `VirtualSize`, which had long been the same as `Size`; containers
-//! are made with several networks, each with its own MAC address, and checked more often while
+//! 1.44: images no longer have a `VirtualSize`, which had long been the same as `Size`, and
+//! say nothing when they do not know when they were made; containers are made with several networks, each with its own MAC address, and checked more often while
 //! they start.
 
 use engine_api::container::NetworkingConfig;
@@ -8,6 +8,7 @@ use engine_api::host_config::HostConfig;
 use serde_json::Value;
 
 use crate::error::HttpError;
+use crate::times;
 use crate::version::ApiVersion;
 
 const SINCE: ApiVersion = ApiVersion::new(1, 44);
@@ -18,6 +19,15 @@ pub(super) fn add_virtual_size(version: ApiVersion, document: &mut Value) {
         && let Some(size) = fields.get("Size").cloned()
     {
         fields.insert("VirtualSize".to_owned(), size);
+    }
+}
+
+/// An image that does not say when it was made was made at the beginning of time.
+pub(super) fn add_created(version: ApiVersion, document: &mut Value) {
+    if version < SINCE
+        && let Some(fields) = document.as_object_mut()
+    {
+        fields.entry("Created").or_insert_with(|| times::rfc3339_or_never(None).into());
     }
 }
 

@@ -1,5 +1,5 @@
-//! 1.45: volumes may be mounted from a folder within, a network's aliases are the user's own, and
-//! an image does not tell of a container.
+//! 1.45: volumes may be mounted from a folder within, a network's aliases are the user's own, and an
+//! image says nothing of the container that it was made from.
 
 use engine_api::container_inspect::ContainerInspect;
 use engine_api::host_config::HostConfig;
@@ -19,11 +19,12 @@ pub(super) fn create(version: ApiVersion, host: &HostConfig) -> Result<(), HttpE
     Ok(())
 }
 
-/// An image told the container that it was made from, of late without saying anything.
-pub(super) fn add_container_config(version: ApiVersion, document: &mut Value) {
-    if version < SINCE
-        && let Some(fields) = document.as_object_mut()
-    {
+/// An image told the container that it was made from, of late without saying what it was like.
+pub(super) fn image_container(version: ApiVersion, document: &mut Value) {
+    let Some(fields) = document.as_object_mut() else { return };
+    if version >= SINCE {
+        fields.remove("Container");
+    } else {
         let empty = json!({
             "AttachStderr": false, "AttachStdin": false, "AttachStdout": false, "Cmd": null,
             "Domainname": "", "Entrypoint": null, "Env": null, "Hostname": "", "Image": "",

@@ -1,5 +1,5 @@
-//! 1.48: endpoints have priorities, images can be mounted, and a driver that counts for no volume
-//! is warned of.
+//! 1.48: endpoints have priorities, images can be mounted, a driver that counts for no volume is
+//! warned of, and images are saved and loaded for a platform, as their history is asked for.
 
 use engine_api::container::NetworkingConfig;
 use engine_api::host_config::HostConfig;
@@ -31,4 +31,8 @@ pub(super) fn create(
          via 'mount'. Use '--mount type=volume,volume-driver=...' instead"
             .to_owned()
     }))
+}
+
+pub(crate) fn knows_platforms(version: ApiVersion) -> bool {
+    version >= ApiVersion::new(1, 48)
 }

@@ -1,4 +1,5 @@
-//! 1.49: `/info` no longer says which commits of other programs were expected.
+//! 1.49: `/info` no longer says which commits of other programs were expected, and an image is inspected
+//! for a platform.
 
 use serde_json::Value;
 
@@ -16,4 +17,8 @@ pub(super) fn add_expected_commits(version: ApiVersion, document: &mut Value) {
             commit.insert("Expected".to_owned(), id);
         }
     }
+}
+
+pub(crate) fn knows_inspect_platform(version: ApiVersion) -> bool {
+    version >= ApiVersion::new(1, 49)
 }

@@ -1,5 +1,5 @@
-//! 1.50: an image's `Config` has no fields that only containers have, and `/info` does not tell
-//! about bridge-netfilter.
+//! 1.50: an image's `Config` has no fields that only containers have, `/info` does not tell
+//! about bridge-netfilter, and an image is removed for a platform.
 
 use serde_json::{Map, Value, json};
 
@@ -44,4 +44,8 @@ fn add_missing(fields: &mut Map<String, Value>, defaults: Value) {
             fields.entry(name).or_insert(value);
         }
     }
+}
+
+pub(crate) fn knows_remove_platforms(version: ApiVersion) -> bool {
+    version >= SINCE
 }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::{Tar, gzip, store, with_checksums};
 use crate::archive_save::SavedName;
-use crate::{ArchiveProgress, LoadedImage, SavedImage, Store, StoreError, blobs};
+use crate::objects::ImageRecord;
+use crate::{ArchivePlatform, ArchivedImage, Choice, SavedImage, Store, StoreError, blobs};
 
 /// An archive of one image with one layer.
 pub(crate) fn docker_archive(layer: &[u8], diff_id: &str, tag: &str) -> Vec<u8> {
@@ -24,9 +25,34 @@ pub(crate) fn docker_archive(layer: &[u8], diff_id: &str, tag: &str) -> Vec<u8> 
         .done()
 }
 
-fn load(store: &Store, archive: &[u8]) -> Result<Vec<LoadedImage>, StoreError> {
+/// Images of this architecture.
+struct Only(&'static str);
+
+impl Choice for Only {
+    fn among(&self, platforms: &[ArchivePlatform]) -> Option<usize> {
+        platforms.iter().position(|one| one.architecture.is_empty() || one.architecture == self.0)
+    }
+
+    fn wants(&self, image: &ImageRecord) -> bool {
+        image.architecture == self.0
+    }
+}
+
+fn load(store: &Store, archive: &[u8]) -> Result<Vec<ArchivedImage>, StoreError> {
+    load_for("amd64", store, archive)
+}
+
+fn load_for(
+    architecture: &'static str,
+    store: &Store,
+    archive: &[u8],
+) -> Result<Vec<ArchivedImage>, StoreError> {
     let spooled = store.spool_archive(archive)?;
-    let loaded = store.load_archive(&spooled, "amd64", |_| {})?;
+    let loaded = spooled.images(&Only(architecture))?;
+    for image in &loaded {
+        store.load_layers(&spooled, image, &mut |_| {})?;
+        store.keep_archived(&spooled, image)?;
+    }
     let records: Vec<_> = loaded.iter().map(|image| image.record.clone()).collect();
     store.commit_images(&records, &[], &[])?;
     Ok(loaded)
@@ -59,7 +85,9 @@ fn a_layer_whose_content_is_not_what_the_configuration_says_is_refused() {
     let (_folder, store) = store();
     let wrong = format!("sha256:{}", "0".repeat(64));
     let error = load(&store, &docker_archive(&layer(), &wrong, "a:1")).unwrap_err();
-    assert!(matches!(error, StoreError::WrongDigest { .. }), "{error}");
+    let found = blobs::digest_of(&layer());
+    let text = format!("invalid diffID for layer 0: expected {wrong:?}, got {found:?}");
+    assert_eq!(error.to_string(), text);
     assert!(store.layers().unwrap().is_empty());
     assert_eq!(std::fs::read_dir(store.layout().layers()).unwrap().count(), 0);
 }
@@ -71,10 +99,15 @@ fn a_layer_is_unpacked_once() {
     let mut steps = Vec::new();
     for _ in 0..2 {
         let spooled = store.spool_archive(archive.as_slice()).unwrap();
-        store.load_archive(&spooled, "amd64", |step| steps.push(step)).unwrap();
+        let image = &spooled.images(&Only("amd64")).unwrap()[0];
+        store.load_layers(&spooled, image, &mut |step| steps.push(step)).unwrap();
     }
-    assert_eq!(steps.len(), 2);
-    assert!(matches!(steps[0], ArchiveProgress::Layer { current: 0, .. }));
+    assert_eq!((steps[0].current, steps[0].total), (0, layer().len() as u64));
+    let last = steps.last().unwrap();
+    assert_eq!(
+        (steps.iter().filter(|step| step.current == 0).count(), last.current),
+        (1, last.total)
+    );
 }
 
 #[test]
@@ -124,6 +157,116 @@ fn an_oci_layout_is_loaded_and_its_digests_are_checked() {
     assert_eq!(again[0].names, ["docker.io/library/a:1"]);
 }
 
+/// An OCI layout: what `index` makes of the manifests' digests for amd64 and arm64.
+fn layout(index: impl FnOnce(&str, &str, &mut Vec<Vec<u8>>) -> serde_json::Value) -> Vec<u8> {
+    let (mut blobs, mut manifests) = (vec![gzip(&layer())], Vec::new());
+    for architecture in ["amd64", "arm64"] {
+        let diff_id = blobs::digest_of(&layer());
+        let config = json!({
+            "architecture": architecture, "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        });
+        let config = config.to_string().into_bytes();
+        let manifest = json!({
+            "schemaVersion": 2, "config": {"digest": blobs::digest_of(&config)},
+            "layers": [{"digest": blobs::digest_of(&blobs[0])}],
+        });
+        let manifest = manifest.to_string().into_bytes();
+        manifests.push(blobs::digest_of(&manifest));
+        blobs.extend([config, manifest]);
+    }
+    let index = index(&manifests[0], &manifests[1], &mut blobs).to_string();
+    let mut archive = Tar::new().file("index.json", index.as_bytes());
+    for blob in blobs {
+        let name = format!("blobs/{}", blobs::digest_of(&blob).replace(':', "/"));
+        archive = archive.file(&name, &blob);
+    }
+    archive.done()
+}
+
+fn entry(digest: &str, architecture: &str) -> serde_json::Value {
+    json!({"digest": digest, "platform": {"os": "linux", "architecture": architecture}})
+}
+
+#[test]
+fn of_an_image_for_several_platforms_the_wanted_one_is_loaded() {
+    let nested = layout(|amd, arm, blobs| {
+        let mut attestation = entry(arm, "unknown");
+        attestation["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest"});
+        let all = json!({"manifests": [attestation, entry(arm, "arm64"), entry(amd, "amd64")]});
+        blobs.push(all.to_string().into_bytes());
+        let name = json!({"io.containerd.image.name": "docker.io/library/a:1"});
+        let digest = blobs::digest_of(blobs.last().unwrap());
+        json!({"manifests": [{"digest": digest, "annotations": name}]})
+    });
+    let flat = layout(|amd, arm, _| {
+        let name = json!({"org.opencontainers.image.ref.name": "docker.io/library/a:1"});
+        let mut entries = [entry(arm, "arm64"), entry(amd, "amd64")];
+        for entry in &mut entries {
+            entry["annotations"] = name.clone();
+        }
+        json!({"manifests": entries})
+    });
+    for archive in [nested, flat] {
+        for architecture in ["amd64", "arm64"] {
+            let (_folder, store) = store();
+            let loaded = load_for(architecture, &store, &archive).unwrap();
+            assert_eq!(loaded.len(), 1);
+            assert_eq!(loaded[0].record.architecture, architecture);
+            assert_eq!(loaded[0].names, ["docker.io/library/a:1"]);
+        }
+        let (_folder, store) = store();
+        assert!(load_for("s390x", &store, &archive).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn layers_of_old_archives_may_be_links() {
+    let diff_id = blobs::digest_of(&layer());
+    let config = json!({
+        "architecture": "amd64", "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [diff_id, diff_id, diff_id]},
+    });
+    let layers = ["1/layer.tar", "2/layer.tar", "3/layer.tar"];
+    let manifest = json!([{"Config": "c.json", "RepoTags": null, "Layers": layers}]);
+    let archive = Tar::new()
+        .file("1/layer.tar", &layer())
+        .link(tar::EntryType::Symlink, "2/layer.tar", "../1/layer.tar")
+        .link(tar::EntryType::Link, "3/layer.tar", "2/layer.tar")
+        .file("c.json", config.to_string().as_bytes())
+        .file("manifest.json", manifest.to_string().as_bytes())
+        .done();
+    let (_folder, store) = store();
+    assert_eq!(load(&store, &archive).unwrap()[0].record.layers.len(), 3);
+}
+
+#[test]
+fn what_an_archive_lacks_is_told_and_nothing_stays() {
+    let (_folder, store) = store();
+    let diff_id = blobs::digest_of(&layer());
+    let with = |manifest: &str, os: &str| {
+        let config = json!({"os": os, "architecture": "amd64", "rootfs": {"diff_ids": [diff_id]}});
+        Tar::new()
+            .file("c.json", config.to_string().as_bytes())
+            .file("manifest.json", manifest.as_bytes())
+            .done()
+    };
+    let whole = r#"[{"Config":"c.json","Layers":["l.tar"]}]"#;
+    for (archive, message) in [
+        (with("null", "linux"), "invalid manifest, manifest cannot be null (but can be [])"),
+        (with(whole, "windows"), "cannot load windows image on linux"),
+        (with(whole, "linux"), "the archive has no file l.tar"),
+        (
+            with(r#"[{"Config":"c.json","Layers":[]}]"#, "linux"),
+            "invalid manifest, layers length mismatch: expected 0, got 1",
+        ),
+        (with(r#"[{"Config":"../c","Layers":[]}]"#, "linux"), "invalid path ../c in manifest.json"),
+    ] {
+        assert_eq!(load(&store, &archive).unwrap_err().to_string(), message);
+    }
+    assert_eq!(std::fs::read_dir(store.layout().temporary()).unwrap().count(), 0);
+}
+
 #[test]
 fn what_is_no_archive_of_images_is_refused() {
     let (_folder, store) = store();
@@ -139,7 +282,9 @@ fn a_damaged_image_is_loaded_or_refused() {
     let (_folder, store) = store();
     fuzz::rounds(&[archive, gzip(&layer)], |bytes| {
         if let Ok(spooled) = store.spool_archive(with_checksums(bytes).as_slice()) {
-            drop(store.load_archive(&spooled, "amd64", |_| {}));
+            for image in spooled.images(&Only("amd64")).unwrap_or_default() {
+                drop(store.load_layers(&spooled, &image, &mut |_| {}));
+            }
         }
     });
 }

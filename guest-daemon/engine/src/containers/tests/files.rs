@@ -201,7 +201,7 @@ async fn disk_usage_counts_what_is_shared_once() {
     assert_eq!(usage.layers, base + 5);
     let images = usage.images.unwrap();
     assert_eq!(images.len(), 2);
-    assert!(images.iter().all(|image| image.shared == base));
+    assert!(images.iter().all(|image| image.shared_size == Some(base)));
     let containers = usage.containers.unwrap();
     assert_eq!((containers[0].written, containers[0].whole), (5, base + 5));
     let volumes = usage.volumes.unwrap();

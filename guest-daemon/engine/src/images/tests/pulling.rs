@@ -186,6 +186,47 @@ async fn the_image_of_an_index_is_that_of_the_platform() {
 }
 
 #[tokio::test]
+async fn platforms_of_one_tag_stay_beside_each_other_and_the_tag_is_the_last_ones() {
+    let world = World::new().await;
+    let amd = world.remote.add("tool:amd", "amd64", &[layer("a")]);
+    let arm = world.remote.add("tool:arm", "arm64", &[layer("b")]);
+    world.remote.add_index("tool:1", &[("arm64", &arm), ("amd64", &amd)]);
+    pull(&world, "tool", "1").await;
+    let own = world.engine.images.inspect("tool:1").unwrap().id;
+    let asked = PullImage { platform: "linux/arm64".to_owned(), ..request("tool", "1") };
+    lines(&world, asked.clone()).await;
+    let create = async |platform: &str| {
+        let with_image = |request: &mut crate::containers::CreateContainer| {
+            request.config.image = "tool:1".to_owned();
+            request.platform = platform.to_owned();
+        };
+        world.create_with("", &["sleep"], with_image).await
+    };
+    assert!(create("linux/arm64/v8").await.is_ok());
+    // From this a client knows that it has to pull.
+    let other = create("linux/amd64").await.unwrap_err();
+    assert_eq!(other.kind(), Kind::NotFound);
+    assert_eq!(
+        other.to_string(),
+        "image with reference tool:1 was found but its platform (linux/arm64) does not match the \
+         specified platform (linux/amd64)"
+    );
+    let mut with_image = crate::testing::request("", &["sleep"]);
+    with_image.config.image = "tool:1".to_owned();
+    let created = world.engine.containers.create(with_image).await.unwrap();
+    assert_eq!(
+        created.warnings,
+        ["The requested image's platform (linux/arm64) does not match the detected host platform \
+          (linux/amd64) and no specific platform was requested"]
+    );
+    assert!(world.engine.images.inspect(&own).is_ok());
+    world.remote.asked();
+    pull(&world, "tool", "1").await;
+    assert_eq!(world.engine.images.inspect("tool:1").unwrap().id, own);
+    assert!(world.remote.asked().iter().all(|asked| !asked.starts_with("blob")));
+}
+
+#[tokio::test]
 async fn every_tag_is_pulled_when_none_is_named() {
     let world = World::new().await;
     world.remote.add("tool:1", "amd64", &[layer("a")]);

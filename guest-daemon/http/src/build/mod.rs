@@ -1,0 +1,3 @@
+//! `/build`, one file per verb.
+
+pub(crate) mod prune;

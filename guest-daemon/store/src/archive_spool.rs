@@ -1,0 +1,154 @@
+//! An archive on the disk, not yet understood: its files are written down as they come, as its index
+//! may come last.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::Store;
+use crate::blobs;
+use crate::compression;
+use crate::container_archive;
+use crate::error::{Result, StoreError};
+use crate::image_config::DOCUMENT_LIMIT;
+use crate::objects::LayerRecord;
+use crate::tar_entry::{Kind, Meta};
+use crate::{beneath, tar_read};
+
+/// The largest images have some hundred.
+const MOST_FILES: usize = 64 * 1024;
+
+/// Files of an archive. They are removed with the value.
+#[derive(Debug, Default)]
+pub struct Spooled {
+    files: BTreeMap<String, File>,
+    /// Old archives link equal layers.
+    links: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct File {
+    pub place: PathBuf,
+    pub digest: String,
+    pub size: u64,
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // What became a blob is gone already.
+        drop(std::fs::remove_file(&self.place));
+    }
+}
+
+impl Store {
+    /// Writes an archive's files to the disk. The stream may be compressed.
+    pub fn spool_archive(&self, reader: impl Read + Send) -> Result<Spooled> {
+        let receive = || StoreError::io("read the archive");
+        let (_, reader) = compression::decompress(reader).map_err(receive())?;
+        let (mut spooled, mut failure) = (Spooled::default(), None);
+        let read = tar_read::each(reader, |entry, meta| {
+            self.receive(&mut spooled, entry, meta).map_err(|error| {
+                failure = Some(error);
+                io::ErrorKind::Other.into()
+            })
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => read.map(|()| spooled).map_err(receive()),
+        }
+    }
+
+    fn receive(&self, spooled: &mut Spooled, mut entry: impl Read, meta: &Meta) -> Result<()> {
+        let Some(name) = clean_name(&meta.path) else {
+            return Err(StoreError::Invalid("the archive has a path outside of it".into()));
+        };
+        if spooled.files.len() + spooled.links.len() >= MOST_FILES {
+            return Err(StoreError::Invalid("the archive has too many files".into()));
+        }
+        match meta.kind {
+            Kind::File => {
+                let (place, digest, size) = self.spool(&mut entry)?;
+                spooled.files.insert(name, File { place, digest, size });
+            }
+            Kind::Symlink => {
+                let above = Path::new(&name).parent().unwrap_or(Path::new(""));
+                let link = Path::new(std::str::from_utf8(&meta.link).unwrap_or_default());
+                let target = above.join(link);
+                if let Some(target) = clean_name(target.as_os_str().as_encoded_bytes()) {
+                    spooled.links.insert(name, target);
+                }
+            }
+            Kind::HardLink => {
+                if let Some(target) = clean_name(&meta.link) {
+                    spooled.links.insert(name, target);
+                }
+            }
+            Kind::Folder | Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Skip => {}
+        }
+        Ok(())
+    }
+
+    /// Writes one stream to the disk, for [`Self::import_layer`].
+    pub fn spool_layer(&self, mut reader: impl Read) -> Result<Spooled> {
+        let (place, digest, size) = self.spool(&mut reader)?;
+        Ok(Spooled::single(File { place, digest, size }))
+    }
+
+    /// Writes what a container changed as a layer's stream, for [`Self::import_layer`].
+    pub fn spool_container(&self, id: &str) -> Result<Spooled> {
+        let upper = self.layout().container_file(id, "upper");
+        let (place, digest, size) = self.spool_with("write a layer", |writer| {
+            container_archive::write_layer(&upper, io::BufWriter::with_capacity(64 * 1024, writer))
+        })?;
+        Ok(Spooled::single(File { place, digest, size }))
+    }
+
+    /// Unpacks what [`Self::spool_layer`] received.
+    pub fn import_layer(&self, spooled: &Spooled) -> Result<LayerRecord> {
+        let file = spooled.file("")?;
+        self.add_layer(&file.place, &file.digest, None, |_| {})
+    }
+}
+
+impl Spooled {
+    fn single(file: File) -> Self {
+        Self { files: BTreeMap::from([(String::new(), file)]), links: BTreeMap::new() }
+    }
+
+    /// Whether it is the layer's stream that has nothing in it.
+    pub fn is_empty_layer(&self) -> bool {
+        self.file("").is_ok_and(|file| file.digest == blobs::digest_of(&[0; 1024]))
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.file(name).is_ok()
+    }
+
+    pub(crate) fn file(&self, name: &str) -> Result<&File> {
+        let mut name = name;
+        // A link may lead to a link, but not for ever.
+        for _ in 0..8 {
+            if let Some(file) = self.files.get(name) {
+                return Ok(file);
+            }
+            match self.links.get(name) {
+                Some(target) => name = target,
+                None => break,
+            }
+        }
+        Err(StoreError::Invalid(format!("the archive has no file {name}")))
+    }
+
+    /// A small file, whole.
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let file = self.file(name)?;
+        if file.size > DOCUMENT_LIMIT {
+            return Err(StoreError::Invalid(format!("{name} is too large")));
+        }
+        std::fs::read(&file.place).map_err(StoreError::io(format!("read {name}")))
+    }
+}
+
+pub(crate) fn clean_name(path: &[u8]) -> Option<String> {
+    beneath::clean(path)?.into_os_string().into_string().ok()
+}
