@@ -47,6 +47,8 @@ const TABLE: &[Entry] = &[
     required("/root", "tmpfs", NOSUID_NODEV, "mode=0700"),
     required("/sys/fs/cgroup", "cgroup2", INERT, "nsdelegate"),
     optional("/sys/fs/bpf", "bpf", INERT, "mode=0700"),
+    // What a container registers is forgotten with the last mount.
+    optional("/proc/sys/fs/binfmt_misc", "binfmt_misc", INERT, ""),
 ];
 
 const fn required(
