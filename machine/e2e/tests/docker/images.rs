@@ -1,7 +1,7 @@
 //! Images: load, import, list, tag, inspect, save, remove.
 
 use anyhow::{Result, ensure};
-use machine_e2e::{Check, Run, archive};
+use machine_e2e::{Check, Run, archive, eventually};
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
@@ -12,6 +12,7 @@ pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("a_layer_that_is_not_what_it_claims_is_refused", lying_layer),
     ("something_else_than_an_archive_is_refused", not_an_archive),
     ("an_imported_root_runs_with_its_changes", import),
+    ("a_root_is_imported_from_the_web", import_from),
     ("a_tag_is_another_name_and_goes_alone", tag),
     ("an_image_in_use_is_not_removed", in_use),
     ("inspect_shows_the_configuration", inspect),
@@ -78,6 +79,28 @@ fn import(on: &Fixture) -> Result<()> {
     let said = on.text(&["run", "--rm", "imported:1"])?;
     ensure!(said == "hello", "{said}");
     on.text(&["rmi", "imported:1"]).map(drop)
+}
+
+fn import_from(on: &Fixture) -> Result<()> {
+    let root = one_file("x", b"from the web")?;
+    let files = archive::layer(&[("srv/root.tar", &root)])?;
+    let config = json!({"Env": ["PATH=/bin"]});
+    let image = archive::docker_archive("files:1", config, &[archive::busybox_root()?, files])?;
+    on.docker(["load"]).run_with(&image)?.ok()?;
+    let server = ["run", "-d", "--name", "files", "files:1", "httpd", "-f", "-h", "/srv"];
+    on.text(&server)?;
+    let served = ["exec", "files", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1/root.tar"];
+    eventually("it serves", || Ok(on.docker(served).run()?.code == 0))?;
+    let address = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
+    let url = format!("http://{}/root.tar", on.text(&["inspect", "-f", address, "files"])?);
+    let imported = on.text(&["import", &url, "fetched:1"])?;
+    ensure!(imported.contains("sha256:"), "{imported}");
+    let comment = on.text(&["image", "inspect", "-f", "{{.Comment}}", "fetched:1"])?;
+    ensure!(comment == format!("Imported from {url}"), "{comment}");
+    let missing = on.docker(["import", &format!("{url}.gz")]).run()?;
+    missing.code(1)?.says("failed to GET")?;
+    on.text(&["rm", "-f", "files"])?;
+    on.text(&["rmi", "fetched:1", "files:1"]).map(drop)
 }
 
 fn tag(on: &Fixture) -> Result<()> {

@@ -14,6 +14,8 @@ mod logs;
 mod network;
 mod observe;
 mod old_client;
+mod platforms;
+mod pruning;
 mod registries;
 mod resources;
 mod run;
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         suite.add("system", system::CHECKS);
         suite.add("images", images::CHECKS);
         suite.add("registries", registries::CHECKS);
+        suite.add("pruning", pruning::CHECKS);
+        suite.add("platforms", platforms::CHECKS);
         suite.add("run", run::CHECKS);
         suite.add("isolation", isolation::CHECKS);
         suite.add("hostile", hostile::CHECKS);
