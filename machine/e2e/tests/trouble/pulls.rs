@@ -21,7 +21,11 @@ const PASSED_ON: usize = 300_000;
 fn killed(on: &Machine) -> Result<()> {
     let registry = Registry::open()?;
     let name = format!("{}/big:1", registry.host);
-    let image = archive::docker_archive(&name, json!({}), &[archive::busybox_root()?])?;
+    // A layer that no other image of this machine has, and that does not get smaller.
+    let mut content = vec![0; 4 * PASSED_ON];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut content)?;
+    let layer = archive::layer(&[("content", &content)])?;
+    let image = archive::docker_archive(&name, json!({}), &[layer])?;
     on.docker(["load"]).run_with(&image)?.ok()?;
     let way = registry.reach(on)?;
     on.docker(["push", &name]).run()?.ok()?;
