@@ -40,7 +40,11 @@ pub(crate) async fn open(
     control: Arc<Control>,
 ) -> anyhow::Result<Arc<Engine>> {
     let run_root = PathBuf::from(RUN_ROOT);
-    let network = BridgeNetwork::new(control, run_root.join("network"), chosen.mtu);
+    let options = engine_network::Options {
+        mtu: chosen.mtu,
+        host_gateway: chosen.settings.containers.host_gateway,
+    };
+    let network = BridgeNetwork::new(control, run_root.join("network"), options);
     let config = EngineConfig {
         data_root: DATA_ROOT.into(),
         run_root,

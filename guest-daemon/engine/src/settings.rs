@@ -1,5 +1,7 @@
 //! What the engine was told to be like when its machine was made.
 
+use std::net::Ipv4Addr;
+
 use engine_store::objects::ContainerRecord;
 
 use crate::config::{LogConfig, Ulimit};
@@ -94,6 +96,8 @@ pub struct ContainerDefaults {
     pub dns_options: Vec<String>,
     /// Where ports are published on the host; empty is the host's own default.
     pub publish_address: String,
+    /// What `host-gateway` means in `--add-host`; without one it is the bridge's own address.
+    pub host_gateway: Option<Ipv4Addr>,
 }
 
 impl ContainerDefaults {

@@ -9,6 +9,16 @@ pub(crate) const BRIDGE: &str = "docker0";
 /// The bridge's own address, which is the containers' gateway.
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 1);
 
+/// The network between the guest and QEMU. Whatever goes to an address in it that is not the guest's
+/// own or the resolver's ends at the laptop's loopback address (libslirp's `sotranslate_out`).
+pub(crate) const HOST_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 0);
+
+/// The length of that network's prefix.
+pub(crate) const HOST_PREFIX_LEN: u8 = 24;
+
+/// QEMU's resolver there; it answers with what the laptop's resolver says.
+pub(crate) const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+
 /// The subnet's first address.
 pub(crate) const NETWORK: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 0);
 

@@ -12,6 +12,7 @@ use engine::error::{Error, Kind, Result};
 use engine::ports::{AttachRequest, Endpoint, Network, PublishRequest, Published};
 use tokio::task::JoinHandle;
 
+use crate::Options;
 use crate::addresses::{self, GATEWAY, NETWORK, PREFIX_LEN};
 use crate::effects::{Cable, Effects};
 use crate::forward::HostForwarder;
@@ -47,9 +48,8 @@ impl std::fmt::Debug for BridgeNetwork {
 
 impl BridgeNetwork {
     /// Keeps its namespaces in `state_root`, a directory that does not outlive the guest's boot.
-    /// Without an `mtu` the links have that of the guest's own.
-    pub fn new(forwarder: Arc<dyn HostForwarder>, state_root: PathBuf, mtu: Option<u32>) -> Self {
-        Self::with_effects(forwarder, Box::new(Kernel::new(state_root, mtu)))
+    pub fn new(forwarder: Arc<dyn HostForwarder>, state_root: PathBuf, options: Options) -> Self {
+        Self::with_effects(forwarder, Box::new(Kernel::new(state_root, options)))
     }
 
     pub(crate) fn with_effects(

@@ -13,9 +13,13 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use crate::addresses::{BRIDGE, NETWORK, PREFIX_LEN};
+use crate::addresses::{BRIDGE, HOST_NETWORK, HOST_PREFIX_LEN, NETWORK, PREFIX_LEN, RESOLVER};
 use crate::netlink::{Answer, Attributes, Batch, read_answers};
 use crate::rules::{ExprList, Hook};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const DNS_PORT: u16 = 53;
 
 const TABLE: &str = "machine";
 const FAMILY_IPV4: u8 = 2;
@@ -36,8 +40,9 @@ pub(crate) struct Forward {
     pub(crate) container_port: u16,
 }
 
-/// The transaction that makes the table be as described.
-pub(crate) fn ruleset(forwards: &[Forward]) -> (Vec<u8>, u32) {
+/// The transaction that makes the table be as described. Containers reach nothing of the laptop but
+/// its resolver and `host_gateway`.
+pub(crate) fn ruleset(forwards: &[Forward], host_gateway: Option<Ipv4Addr>) -> (Vec<u8>, u32) {
     let mut batch = Batch::new();
     // Creating first makes deleting succeed on the first run, too.
     let table = Attributes::new().text(1, TABLE);
@@ -69,12 +74,24 @@ pub(crate) fn ruleset(forwards: &[Forward]) -> (Vec<u8>, u32) {
     rule(&mut batch, "forward", inbound().established().accept());
     rule(&mut batch, "forward", inbound().translated().accept());
     rule(&mut batch, "forward", inbound().drop_packet());
+    let outbound = || ExprList::new().input_is(BRIDGE);
+    rule(&mut batch, "forward", outbound().established().accept());
+    let to = |address| outbound().destination_inside(address, 32);
+    for protocol in [TCP, UDP] {
+        let names = to(RESOLVER).protocol_is(protocol).destination_port_is(DNS_PORT);
+        rule(&mut batch, "forward", names.accept());
+    }
+    if let Some(address) = host_gateway {
+        rule(&mut batch, "forward", to(address).accept());
+    }
+    let laptop = outbound().destination_inside(HOST_NETWORK, HOST_PREFIX_LEN);
+    rule(&mut batch, "forward", laptop.reject());
     batch.finish()
 }
 
 /// Makes the kernel's table be as described; blocks for as long as the kernel takes.
-pub(crate) fn apply(forwards: &[Forward]) -> io::Result<()> {
-    let (transaction, last) = ruleset(forwards);
+pub(crate) fn apply(forwards: &[Forward], host_gateway: Option<Ipv4Addr>) -> io::Result<()> {
+    let (transaction, last) = ruleset(forwards, host_gateway);
     let netlink = socket(
         AddressFamily::Netlink,
         SockType::Raw,
@@ -145,13 +162,13 @@ mod tests {
 
     #[test]
     fn the_table_is_replaced_in_one_transaction() {
-        let (bytes, last) = ruleset(&[]);
+        let (bytes, last) = ruleset(&[], None);
         let kinds: Vec<u16> = messages(&bytes).iter().map(|(kind, _)| *kind).collect();
         assert_eq!(kinds.first(), Some(&0x10));
         assert_eq!(kinds.last(), Some(&0x11));
         assert_eq!(kinds[1..4], [0xa00, 0xa02, 0xa00]);
         assert_eq!(kinds.iter().filter(|kind| **kind == 0xa03).count(), 4, "chains");
-        assert_eq!(kinds.iter().filter(|kind| **kind == 0xa06).count(), 5, "rules");
+        assert_eq!(kinds.iter().filter(|kind| **kind == 0xa06).count(), 9, "rules");
         assert_eq!(last as usize, kinds.len() - 1);
     }
 
@@ -164,10 +181,10 @@ mod tests {
             container_port: 80,
         };
         let rules = |forwards: &[Forward]| {
-            messages(&ruleset(forwards).0).iter().filter(|(kind, _)| *kind == 0xa06).count()
+            messages(&ruleset(forwards, None).0).iter().filter(|(kind, _)| *kind == 0xa06).count()
         };
         assert_eq!(rules(&[forward]), rules(&[]) + 2);
-        let (bytes, _) = ruleset(&[forward]);
+        let (bytes, _) = ruleset(&[forward], None);
         let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
         assert!(has(&[172, 17, 0, 2]), "the container's address");
         assert!(has(&8080_u16.to_be_bytes()), "the guest's port");

@@ -13,6 +13,7 @@ use rtnetlink::{
 };
 use tokio::sync::OnceCell;
 
+use crate::Options;
 use crate::addresses::{BRIDGE, GATEWAY, PREFIX_LEN, is_id, mac_of, veth_name};
 use crate::effects::{Cable, Effects};
 use crate::firewall::{self, Forward};
@@ -25,7 +26,7 @@ const LOOPBACK_INDEX: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Kernel {
     namespaces: PathBuf,
-    mtu: Option<u32>,
+    options: Options,
     bridge: OnceCell<Bridge>,
 }
 
@@ -37,8 +38,8 @@ struct Bridge {
 }
 
 impl Kernel {
-    pub(crate) fn new(namespaces: PathBuf, mtu: Option<u32>) -> Self {
-        Self { namespaces, mtu, bridge: OnceCell::new() }
+    pub(crate) fn new(namespaces: PathBuf, options: Options) -> Self {
+        Self { namespaces, options, bridge: OnceCell::new() }
     }
 
     fn namespace(&self, container: &str) -> io::Result<PathBuf> {
@@ -50,7 +51,7 @@ impl Kernel {
 
     /// The bridge, which is made when it is first needed.
     async fn bridge(&self) -> io::Result<&Bridge> {
-        self.bridge.get_or_try_init(|| make_bridge(self.mtu)).await
+        self.bridge.get_or_try_init(|| make_bridge(self.options.mtu)).await
     }
 }
 
@@ -102,7 +103,8 @@ impl Effects for Kernel {
     }
 
     async fn set_firewall(&self, forwards: Vec<Forward>) -> io::Result<()> {
-        tokio::task::spawn_blocking(move || firewall::apply(&forwards)).await?
+        let host_gateway = self.options.host_gateway;
+        tokio::task::spawn_blocking(move || firewall::apply(&forwards, host_gateway)).await?
     }
 }
 

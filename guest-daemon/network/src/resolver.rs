@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-/// QEMU's resolver in user-mode networking; it answers with what the host's resolver says.
-const QEMU_RESOLVER: &str = "nameserver 10.0.2.3\n";
+use crate::addresses::RESOLVER;
 
 /// Turns the guest's resolv.conf into one for containers.
 pub(crate) fn for_containers(guest: &str) -> String {
@@ -14,7 +13,7 @@ pub(crate) fn for_containers(guest: &str) -> String {
         .collect();
     let mut text = String::new();
     if !kept.iter().any(|line| line.starts_with("nameserver")) {
-        text.push_str(QEMU_RESOLVER);
+        text += &format!("nameserver {RESOLVER}\n");
     }
     for line in kept {
         text.push_str(line);

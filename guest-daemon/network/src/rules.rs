@@ -56,6 +56,10 @@ impl ExprList {
         self.0
     }
 
+    pub(crate) fn input_is(self, interface: &str) -> Self {
+        self.meta(META_INPUT_NAME).compare(Compare::Equal, &interface_name(interface))
+    }
+
     pub(crate) fn input_is_not(self, interface: &str) -> Self {
         self.meta(META_INPUT_NAME).compare(Compare::NotEqual, &interface_name(interface))
     }
@@ -70,6 +74,10 @@ impl ExprList {
 
     pub(crate) fn source_inside(self, network: Ipv4Addr, prefix_len: u8) -> Self {
         self.address(SOURCE_ADDRESS, network, prefix_len, Compare::Equal)
+    }
+
+    pub(crate) fn destination_inside(self, network: Ipv4Addr, prefix_len: u8) -> Self {
+        self.address(DESTINATION_ADDRESS, network, prefix_len, Compare::Equal)
     }
 
     pub(crate) fn destination_outside(self, network: Ipv4Addr, prefix_len: u8) -> Self {
@@ -128,6 +136,14 @@ impl ExprList {
 
     pub(crate) fn drop_packet(self) -> Self {
         self.verdict(VERDICT_DROP)
+    }
+
+    /// Refuses the packet, and says so to whoever sent it.
+    pub(crate) fn reject(self) -> Self {
+        const ICMP_UNREACHABLE: u32 = 0;
+        const PORT_UNREACHABLE: u8 = 3;
+        let how = Attributes::new().number(1, ICMP_UNREACHABLE).bytes(2, &[PORT_UNREACHABLE]);
+        self.expression("reject", how)
     }
 
     fn verdict(self, code: u32) -> Self {

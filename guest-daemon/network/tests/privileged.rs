@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -13,9 +13,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::ports::{AttachRequest, Endpoint, Network, PublishRequest};
-use engine_network::{BridgeNetwork, HostForwarder};
+use engine_network::{BridgeNetwork, HostForwarder, Options};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
+
+/// The laptop, as the guest sees it.
+const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 
 /// A host on which every port is free.
 struct Host;
@@ -62,7 +65,13 @@ fn make_outside(path: &Path) {
     ip("addr add 10.0.2.15/24 dev eth0");
     ip("link set eth0 up");
     ip("route add default via 10.0.2.2");
-    for args in ["addr add 10.0.2.2/24 dev up0", "link set up0 up", "link set lo up"] {
+    for args in [
+        "addr add 10.0.2.2/24 dev up0",
+        "addr add 10.0.2.3/24 dev up0",
+        "addr add 192.0.2.1/32 dev up0",
+        "link set up0 up",
+        "link set lo up",
+    ] {
         ip_in(path, args);
     }
 }
@@ -111,21 +120,35 @@ async fn attach(network: &BridgeNetwork, container: &str) -> Endpoint {
 }
 
 async fn scenario(state: PathBuf, outside: &Path) {
-    let network = BridgeNetwork::new(Arc::new(Host), state.clone(), None);
+    let network = BridgeNetwork::new(Arc::new(Host), state.clone(), Options::default());
     network.restore(Vec::new()).await.unwrap();
     let a = attach(&network, "a").await;
     let b = attach(&network, "b").await;
     let at = |address: IpAddr, port: u16| SocketAddr::new(address, port);
     serve(&a.namespace, 80);
     serve(outside, 7000);
+    serve(outside, 53);
     let bridge: IpAddr = "172.17.0.1".parse().unwrap();
     let guest: IpAddr = "10.0.2.15".parse().unwrap();
-    let host: IpAddr = "10.0.2.2".parse().unwrap();
+    let host = IpAddr::V4(HOST);
+    let resolver: IpAddr = "10.0.2.3".parse().unwrap();
+    let elsewhere: IpAddr = "192.0.2.1".parse().unwrap();
 
     assert_eq!(ask(Some(&b.namespace), at(a.address, 80)), Some(b.address.to_string()));
     assert_eq!(ask(None, at(a.address, 80)), Some(bridge.to_string()));
-    assert_eq!(ask(Some(&a.namespace), at(host, 7000)), Some(guest.to_string()), "masqueraded");
+    assert_eq!(
+        ask(Some(&a.namespace), at(elsewhere, 7000)),
+        Some(guest.to_string()),
+        "masqueraded"
+    );
     println!("containers reach each other, the guest and the outside");
+
+    assert_eq!(ask(Some(&a.namespace), at(resolver, 53)), Some(guest.to_string()));
+    for of_the_laptop in [at(host, 7000), at(host, 53), at(resolver, 7000)] {
+        assert_eq!(ask(Some(&a.namespace), of_the_laptop), None, "{of_the_laptop}");
+    }
+    assert_eq!(ask(None, at(host, 7000)), Some(guest.to_string()), "the guest itself does");
+    println!("of the laptop they reach its resolver only");
 
     let through = |port| at(guest, port);
     assert_eq!(ask(Some(outside), through(8080)), None, "not published yet");
@@ -154,12 +177,18 @@ async fn scenario(state: PathBuf, outside: &Path) {
     assert_eq!(inherited.trim(), "4000");
 
     // Another daemon takes over: a goes on, b is gone.
-    let next = BridgeNetwork::new(Arc::new(Host), state.clone(), None);
+    let options = Options { host_gateway: Some(HOST), ..Options::default() };
+    let next = BridgeNetwork::new(Arc::new(Host), state.clone(), options);
     next.restore(vec![("a".repeat(64), Some(a.clone()), published)]).await.unwrap();
     assert_eq!(ask(Some(outside), through(8080)), Some(host.to_string()));
     assert_eq!(std::fs::read_dir(&state).unwrap().count(), 1);
     let c = attach(&next, "c").await;
     assert_eq!(c.address, b.address, "the address is free again");
+    assert_eq!(
+        ask(Some(&c.namespace), at(host, 7000)),
+        Some(guest.to_string()),
+        "it was asked for"
+    );
     let alone = next.isolate(&"d".repeat(64)).await.unwrap();
     assert_eq!(inside(&alone, || nix::net::if_::if_nameindex().unwrap().iter().count()), 1);
     println!("a new daemon takes over");

@@ -78,7 +78,6 @@ const UNBUILT: &[&str] = &[
     "feature",
     "fixed-cidr",
     "fixed-cidr-v6",
-    "host-gateway-ip",
     "init-path",
     "metrics-addr",
     "network-control-plane-mtu",
@@ -126,6 +125,9 @@ pub(super) fn apply(option: &str, chosen: &mut Chosen, lists: &mut Lists) -> Res
         "log-opt" => {
             let (name, value) = value.split_once('=').ok_or("it is not KEY=VALUE")?;
             containers.log.options.insert(name.to_owned(), value.to_owned());
+        }
+        "host-gateway-ip" => {
+            containers.host_gateway = Some(value.parse().map_err(|_| "it is no IPv4 address")?);
         }
         "default-ulimit" => {
             let limit = ulimit(value)?;

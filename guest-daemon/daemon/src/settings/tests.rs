@@ -41,6 +41,7 @@ fn dockerd_s_options_take_effect_with_or_without_dashes() {
         "storage-driver=overlay2",
         "live-restore",
         "userland-proxy=false",
+        "host-gateway-ip=10.0.2.2",
     ]));
     let settings = &chosen.settings;
     assert_eq!(settings.warnings, Vec::<String>::new());
@@ -55,6 +56,7 @@ fn dockerd_s_options_take_effect_with_or_without_dashes() {
     assert_eq!(containers.shm_size, 128 << 20);
     assert_eq!((&*containers.dns[0], &*containers.dns_search[0]), ("9.9.9.9", "lan"));
     assert_eq!(containers.publish_address, "0.0.0.0");
+    assert_eq!(containers.host_gateway, Some([10, 0, 2, 2].into()));
     assert!(containers.no_new_privileges);
     assert_eq!(settings.labels, ["tier=ci"]);
     assert_eq!(settings.registries.mirrors, ["https://mirror.lan/"]);
@@ -72,6 +74,7 @@ fn what_cannot_be_had_is_always_told() {
         ("tlsverify", "the machine decides about it"),
         ("nonsense=1", "there is no such option"),
         ("max-concurrent-uploads=0", "it is not between 1 and 64"),
+        ("host-gateway-ip=fe80::1", "it is no IPv4 address"),
         ("mtu=9", "it is not between 68 and 65535"),
         ("shutdown-timeout=600", "it is not between 0 and 12 seconds"),
         ("default-ulimit=nofile", "it is not NAME=SOFT[:HARD]"),

@@ -1,5 +1,7 @@
 //! The job that starts a container's process, and undoes all of it when a step fails.
 
+use std::net::IpAddr;
+
 use engine_store::objects::{ContainerRecord, StoredStatus};
 
 use super::core::Core;
@@ -248,7 +250,8 @@ async fn write_files(
     address: Option<&str>,
     linked: &str,
 ) -> Result<()> {
-    let gateway = core.network.bridge().1.to_string();
+    let chosen = core.settings.containers.host_gateway.map(IpAddr::V4);
+    let gateway = chosen.unwrap_or_else(|| core.network.bridge().1).to_string();
     let hosts = files::hosts(&record.config, &record.host, &gateway, address)? + linked;
     let hostname = files::hostname(&record.config);
     let usual = files::usual_resolv_conf(&core.settings.containers, &core.network.resolv_conf());

@@ -13,7 +13,7 @@ pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("any_free_port_is_chosen_and_shown", ephemeral),
     ("a_taken_port_is_refused_and_nothing_stays", taken),
     ("a_port_is_free_again_after_stop", released),
-    ("containers_reach_the_outside", outside),
+    ("containers_do_not_reach_the_laptop", laptop),
     ("containers_resolve_their_own_name", own_name),
     ("containers_resolve_names_outside", names),
     ("containers_reach_each_other", each_other),
@@ -83,15 +83,20 @@ fn released(on: &Fixture) -> Result<()> {
     on.text(&["rm", "-f", "short"]).map(drop)
 }
 
-fn outside(on: &Fixture) -> Result<()> {
+fn laptop(on: &Fixture) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port().to_string();
     let server = std::thread::spawn(move || -> Result<()> {
         let (mut stream, _) = listener.accept()?;
-        Ok(stream.write_all(b"from outside\n")?)
+        Ok(stream.write_all(b"from the laptop\n")?)
     });
-    let seen = on.inside(&[], &["nc", "10.0.2.2", &port])?;
-    ensure!(seen == "from outside", "{seen}");
+    for address in ["10.0.2.2", "10.0.2.3", "10.0.2.99"] {
+        let ran = on.docker(["run", "--rm", "busybox", "nc", address, &port]).run()?;
+        ran.code(1)?.says("Connection refused")?;
+    }
+    // The machine itself does.
+    let seen = on.inside(&["--network", "host"], &["nc", "10.0.2.2", &port])?;
+    ensure!(seen == "from the laptop", "{seen}");
     server.join().unwrap_or(Ok(()))
 }
 

@@ -1,5 +1,8 @@
 //! Engine options that reach the daemon.
 
+use std::io::Write;
+use std::net::TcpListener;
+
 use anyhow::{Result, ensure};
 use machine_e2e::{Check, Machine, Run};
 use serde_json::Value;
@@ -28,6 +31,8 @@ pub(crate) const FLAGS: &[&str] = &[
     "userns-remap=default",
     "--engine-opt",
     "init=true",
+    "--engine-opt",
+    "host-gateway-ip=10.0.2.2",
     "--tls-san",
     "dev.example",
 ];
@@ -38,6 +43,7 @@ pub(crate) const CHECKS: &[Check<Machine>] = &[
     ("inspect_has_what_was_asked_for", inspect),
     ("users_of_containers_are_others_in_the_machine", users),
     ("every_container_gets_an_init", init),
+    ("containers_reach_the_laptop_when_asked", laptop),
 ];
 
 fn info(on: &Machine) -> Result<()> {
@@ -89,6 +95,20 @@ fn init(on: &Machine) -> Result<()> {
     let first = on.docker(["run", "--rm", "busybox", "cat", "/proc/1/cmdline"]).run()?.text()?;
     ensure!(first.starts_with("/sbin/docker-init\0--\0cat\0"), "{first:?}");
     Ok(())
+}
+
+fn laptop(on: &Machine) -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let port = listener.local_addr()?.port().to_string();
+    let server = std::thread::spawn(move || -> Result<()> {
+        let (mut stream, _) = listener.accept()?;
+        Ok(stream.write_all(b"from the laptop\n")?)
+    });
+    let words =
+        ["run", "--rm", "--add-host", "laptop:host-gateway", "busybox", "nc", "laptop", &port];
+    let seen = on.docker(words).run()?.text()?;
+    ensure!(seen == "from the laptop", "{seen}");
+    server.join().unwrap_or(Ok(()))
 }
 
 fn san(on: &Machine) -> Result<()> {

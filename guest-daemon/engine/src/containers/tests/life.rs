@@ -151,6 +151,7 @@ async fn a_taken_port_fails_the_start_with_dockers_text_and_frees_the_rest() {
             .create_with(name, &["sleep"], |request| {
                 let binding = PortBinding { host_port: "8080".into(), ..Default::default() };
                 request.host.port_bindings = [("80/tcp".to_owned(), vec![binding])].into();
+                request.host.extra_hosts = Some(vec!["laptop:host-gateway".into()]);
             })
             .await
             .unwrap();
@@ -244,6 +245,7 @@ async fn a_container_gets_what_the_engine_was_told_to_give_it() {
         ulimits: vec![Ulimit { name: "nofile".into(), soft: 5, hard: 6 }],
         publish_address: "0.0.0.0".into(),
         dns: vec!["9.9.9.9".into()],
+        host_gateway: Some([10, 0, 2, 2].into()),
         ..ContainerDefaults::default()
     };
     let world = World::with_settings(Settings { containers, ..Settings::default() }).await;
@@ -258,6 +260,9 @@ async fn a_container_gets_what_the_engine_was_told_to_give_it() {
     let container = world.engine.containers.inspect("web").unwrap();
     assert_eq!(container.host.ulimits[0].soft, 5);
     assert_eq!(container.published[0].host_ip, "0.0.0.0");
-    let resolv_conf = world.root().join("containers").join(id).join("resolv.conf");
-    assert!(std::fs::read_to_string(resolv_conf).unwrap().contains("nameserver 9.9.9.9\n"));
+    let file = |name| {
+        std::fs::read_to_string(world.root().join("containers").join(&id).join(name)).unwrap()
+    };
+    assert!(file("resolv.conf").contains("nameserver 9.9.9.9\n"));
+    assert!(file("hosts").contains("10.0.2.2\tlaptop\n"));
 }
