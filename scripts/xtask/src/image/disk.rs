@@ -57,7 +57,8 @@ pub(super) fn build(cache: &Path, target: &Path) -> Result<()> {
         let packed = work.path().join("disk.qcow2");
         super::run(
             Command::new("qemu-img")
-                .args(["convert", "-f", "raw", "-O", "qcow2", "-o", "lazy_refcounts=on"])
+                // Compressed, since tables of an empty file system are zeros.
+                .args(["convert", "-c", "-f", "raw", "-O", "qcow2", "-o", "lazy_refcounts=on"])
                 .arg(&raw)
                 .arg(&packed),
         )?;
