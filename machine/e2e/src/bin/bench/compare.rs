@@ -20,6 +20,11 @@ const RUNNING: u32 = 50;
 pub(crate) fn compare(table: &mut Table) -> Result<()> {
     let machine = Machine::create("compared", &["--memory", "2048"])?;
     let reference = Reference::start_like(&machine)?;
+    measure(&sides(&machine, &reference), table)
+}
+
+/// Ours and dockerd.
+pub(crate) fn sides<'a>(machine: &'a Machine, reference: &'a Reference) -> [Side<'a>; 2] {
     let host = format!("tcp://127.0.0.1:{}", reference.port);
     let ours = Side {
         place: Place::Unix(machine.directory().join("docker.sock")),
@@ -28,7 +33,7 @@ pub(crate) fn compare(table: &mut Table) -> Result<()> {
     };
     let theirs = Side {
         place: Place::Port(reference.port),
-        docker: Box::new(|words| {
+        docker: Box::new(move |words| {
             let mut docker = machine.docker(words.iter().copied());
             docker.env("DOCKER_HOST", &host).env_remove("DOCKER_TLS_VERIFY");
             docker.env_remove("DOCKER_CERT_PATH");
@@ -36,19 +41,25 @@ pub(crate) fn compare(table: &mut Table) -> Result<()> {
         }),
         weights: Box::new(|| reference.weights()),
     };
-    measure(&[ours, theirs], table)
+    [ours, theirs]
 }
 
-const WEIGHTS: &str =
-    "grep -H -e VmRSS -e RssAnon -e Name: /proc/[0-9]*/status; grep -e Mem /proc/meminfo";
+/// Both values, and ours as a share of dockerd's.
+pub(crate) fn ratio(unit: &str, [ours, theirs]: [f64; 2]) -> String {
+    format!("{ours:.1} {unit}, dockerd {theirs:.1} {unit}: {:.2}", ours / theirs)
+}
+
+/// As `scripts/reference-init` does it there.
+const WEIGHTS: &str = "sync; grep -H -e VmRSS -e VmHWM -e RssAnon -e Name: /proc/[0-9]*/status; \
+    grep -e Mem /proc/meminfo; df -k /var/lib/docker | tail -n 1";
 
 /// Makes a docker command for these words.
 type Docker<'a> = Box<dyn Fn(&[&str]) -> Command + 'a>;
 
 /// An engine.
-struct Side<'a> {
+pub(crate) struct Side<'a> {
     place: Place,
-    docker: Docker<'a>,
+    pub(crate) docker: Docker<'a>,
     weights: Box<dyn Fn() -> Result<String> + 'a>,
 }
 
@@ -57,7 +68,7 @@ impl Side<'_> {
         (self.docker)(words).run()?.ok()
     }
 
-    fn weight(&self) -> Result<Weight> {
+    pub(crate) fn weight(&self) -> Result<Weight> {
         Ok(Weight::of(&(self.weights)()?))
     }
 }
@@ -68,10 +79,7 @@ fn measure(sides: &[Side<'_>; 2], table: &mut Table) -> Result<()> {
         (side.docker)(&["load"]).run_with(&image)?.ok()?;
     }
     let idle = [sides[0].weight()?, sides[1].weight()?];
-    let mut row = |name: &str, unit: &str, [ours, theirs]: [f64; 2]| {
-        let ratio = ours / theirs;
-        table.row(name, format!("{ours:.1} {unit}, dockerd {theirs:.1} {unit}: {ratio:.2}"));
-    };
+    let mut row = |name: &str, unit: &str, both| table.row(name, ratio(unit, both));
     row("the engine's processes when idle, resident", "MiB", idle.each_ref().map(|w| w.resident));
     row("of these not shared with files", "MiB", idle.each_ref().map(|w| w.anonymous));
     let mut apis = [Api::connect(&sides[0].place)?, Api::connect(&sides[1].place)?];
@@ -118,21 +126,27 @@ fn medians(mut work: impl FnMut(usize) -> Result<()>) -> Result<[f64; 2]> {
     }))
 }
 
-/// Memory in MiB.
+/// In MiB.
 #[derive(Debug)]
-struct Weight {
-    /// Of every process that is neither a container's nor there to look.
-    resident: f64,
+pub(crate) struct Weight {
+    /// Memory of every process that is neither a container's nor there to look.
+    pub(crate) resident: f64,
+    /// The same, the most there ever was.
+    pub(crate) peak: f64,
+    /// What the file system with the images has used.
+    pub(crate) disk: f64,
     anonymous: f64,
     available: f64,
 }
 
 /// Not the engine: containers, and the programs that look.
-const OTHERS: [&str; 7] = ["sleep", "sh", "busybox", "grep", "nc", "true", "ash"];
+const OTHERS: [&str; 10] =
+    ["sleep", "sh", "busybox", "grep", "nc", "true", "ash", "sync", "df", "tail"];
 
 impl Weight {
     fn of(text: &str) -> Self {
-        let mut weight = Self { resident: 0.0, anonymous: 0.0, available: 0.0 };
+        let mut weight =
+            Self { resident: 0.0, peak: 0.0, disk: 0.0, anonymous: 0.0, available: 0.0 };
         let mut counts = false;
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -140,9 +154,14 @@ impl Weight {
             let mebibytes = value.parse::<f64>().unwrap_or(0.0) / 1024.0;
             match head.rsplit_once("status:").map_or(head, |(_, name)| name) {
                 "Name:" => counts = !OTHERS.contains(&value),
+                "VmHWM:" if counts => weight.peak += mebibytes,
                 "VmRSS:" if counts => weight.resident += mebibytes,
                 "RssAnon:" if counts => weight.anonymous += mebibytes,
                 "MemAvailable:" => weight.available = mebibytes,
+                // A line of df: device, size, used, …
+                device if device.starts_with('/') => {
+                    weight.disk = words[2].parse::<f64>().unwrap_or(0.0) / 1024.0;
+                }
                 _ => {}
             }
         }

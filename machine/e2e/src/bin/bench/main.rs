@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the table is this program's result")]
 
 mod compare;
+mod images;
 mod reference;
 mod soak;
 
@@ -24,21 +25,24 @@ fn main() -> Result<()> {
     result
 }
 
-/// Without a word everything but the long run; `machine`, `compare` or `soak [RUNS]` for a part.
+/// Without a word everything but the long run; `machine`, `compare`, `images` or `soak [RUNS]` for a
+/// part.
 fn measure(table: &mut Table) -> Result<()> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         None => {
             whole(table)?;
-            compare::compare(table)
+            compare::compare(table)?;
+            images::images(table)
         }
         Some("machine") => whole(table),
         Some("compare") => compare::compare(table),
+        Some("images") => images::images(table),
         Some("soak") => {
             let runs = words.next().map_or(Ok(soak::RUNS), |runs| runs.parse())?;
             soak::soak(table, runs)
         }
-        Some(other) => bail!("{other} cannot be measured: machine, compare or soak [RUNS]"),
+        Some(other) => bail!("{other} cannot be measured: machine, compare, images or soak [RUNS]"),
     }
 }
 
