@@ -143,8 +143,9 @@ impl Runtime for NamespaceRuntime {
         // Recorded first: a daemon that finds it started lets it run again, which does no harm,
         // while one that finds it not started would delete a running container.
         self.update(container, |record| record.started = true)?;
-        start::give(&self.starts(), container)
-            .map_err(|error| Error::internal("cannot start the container", error))
+        let word = start::give(&self.starts(), container)
+            .map_err(|error| Error::internal("cannot start the container", error))?;
+        blocking(move || Ok(start::executed(&word))).await.map(drop)
     }
 
     async fn exec(&self, container: &str, exec: ExecSpec) -> Result<Process> {
