@@ -41,6 +41,12 @@ pub(crate) fn mask(value: &mut Value, data_root: &str) {
                 if MOMENTS.contains(&name.as_str()) {
                     *member = Value::from("<while>");
                 }
+                if name == "Mounts"
+                    && let Some(mounts) = member.as_array_mut()
+                {
+                    // dockerd shows them in any order.
+                    mounts.sort_by_key(|mount| mount["Destination"].to_string());
+                }
                 mask(member, data_root);
             }
             // Names of members are ids, too: those of the containers of a network.
