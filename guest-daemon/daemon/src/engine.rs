@@ -104,6 +104,7 @@ fn host_facts(machine: &BootContract) -> HostFacts {
     let memory = rustix::system::sysinfo();
     HostFacts {
         name: machine.machine.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         id: machine.id.clone(),
         kernel_version: kernel.release().to_string_lossy().into_owned(),
         operating_system: concat!("machine ", env!("CARGO_PKG_VERSION")).to_owned(),

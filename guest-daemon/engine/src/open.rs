@@ -40,6 +40,8 @@ pub struct EngineConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
     pub name: String,
+    /// Of this program; images that are made here tell it.
+    pub version: String,
     /// A UUID, of this engine and no other.
     pub id: String,
     pub kernel_version: String,
@@ -90,6 +92,7 @@ impl Engine {
             events: events.clone(),
             clock: Arc::clone(&clock),
             architecture,
+            version: host.version.clone(),
         })
         .await?;
         let volumes =

@@ -22,6 +22,8 @@ pub struct NewImage {
     pub created: i64,
     pub author: String,
     pub comment: String,
+    /// Of the program that makes it.
+    pub docker_version: String,
     pub architecture: String,
     pub variant: String,
     pub os: String,
@@ -140,7 +142,7 @@ impl Store {
             variant: some(image.variant),
             os: Some(image.os),
             os_version: None,
-            docker_version: None,
+            docker_version: some(image.docker_version),
             created: Some(time_text(image.created)),
             author: some(image.author),
             comment: some(image.comment),

@@ -43,7 +43,7 @@ impl Images {
         let parent = self.find(&request.parent).ok();
         let parent = parent.map_or_else(|| self.nameless(&request), |known| (*known).clone());
         let now = time::to_stored(self.inner.clock.now());
-        let store = self.inner.store.clone();
+        let (store, docker_version) = (self.inner.store.clone(), self.inner.version.clone());
         let record = blocking(move || {
             let mut layers = request.layers;
             let empty_layer = layer.is_empty_layer();
@@ -62,6 +62,7 @@ impl Images {
                 created: now,
                 author: request.author,
                 comment: request.comment,
+                docker_version,
                 architecture: parent.architecture,
                 variant: parent.variant,
                 os: parent.os,

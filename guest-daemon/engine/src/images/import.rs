@@ -112,12 +112,13 @@ impl Images {
         let Wanted { name, message, config, platform } = wanted;
         let change = self.inner.change.lock().await;
         let now = time::to_stored(self.inner.clock.now());
-        let store = self.inner.store.clone();
+        let (store, docker_version) = (self.inner.store.clone(), self.inner.version.clone());
         let record = blocking(move || {
             let layer = store.import_layer(&spooled)?;
             store.make_image(NewImage {
                 created: now,
                 comment: message.clone(),
+                docker_version,
                 architecture: platform.architecture,
                 variant: platform.variant,
                 os: platform.os,

@@ -82,6 +82,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     /// `amd64`, `arm64`.
     architecture: String,
+    /// Of this program.
+    version: String,
 }
 
 /// What images are made with.
@@ -93,12 +95,21 @@ pub(crate) struct Surroundings {
     pub events: Events,
     pub clock: Arc<dyn Clock>,
     pub architecture: String,
+    pub version: String,
 }
 
 impl Images {
     pub(crate) async fn open(surroundings: Surroundings) -> Result<Self> {
-        let Surroundings { store, registry, remote, transfers, events, clock, architecture } =
-            surroundings;
+        let Surroundings {
+            store,
+            registry,
+            remote,
+            transfers,
+            events,
+            clock,
+            architecture,
+            version,
+        } = surroundings;
         let reading = store.clone();
         let state = blocking(move || {
             let mut state = State::default();
@@ -131,6 +142,7 @@ impl Images {
             events,
             clock,
             architecture,
+            version,
         };
         Ok(Self { inner: Arc::new(inner) })
     }

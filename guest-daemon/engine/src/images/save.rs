@@ -89,7 +89,11 @@ impl Images {
         drop(state);
         if meant.is_empty() {
             // Here it is not called by its usual tag.
-            meant.push((self.find(text).map_err(|_| missing(text))?, Vec::new()));
+            let absent = |_| match asked.tag {
+                Some(_) => Error::not_found("reference does not exist"),
+                None => missing(text),
+            };
+            meant.push((self.find(text).map_err(absent)?, Vec::new()));
         }
         Ok(meant)
     }

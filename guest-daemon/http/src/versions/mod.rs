@@ -87,6 +87,7 @@ pub(crate) fn image_summary(version: ApiVersion, document: &mut Value) {
 
 /// One image of `/system/df` in the words of `version`.
 pub(crate) fn image_usage(version: ApiVersion, document: &mut Value) {
+    v1_43::no_empty_names(document);
     v1_44::add_virtual_size(version, document);
 }
 

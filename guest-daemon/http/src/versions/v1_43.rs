@@ -21,12 +21,21 @@ pub(super) fn summary(version: ApiVersion, summary: &mut Summary) {
 
 /// Before, it had names that said so.
 pub(super) fn name_the_nameless(version: ApiVersion, image: &mut Value) {
-    let (tags, digests) = (json!(["<none>:<none>"]), json!(["<none>@<none>"]));
-    let nothing = json!([]);
-    if version < ApiVersion::new(1, 43)
-        && image["RepoTags"] == nothing
-        && image["RepoDigests"] == nothing
-    {
-        (image["RepoTags"], image["RepoDigests"]) = (tags, digests);
+    if version >= ApiVersion::new(1, 43) {
+        return;
+    }
+    no_empty_names(image);
+    if image["RepoTags"].is_null() && image["RepoDigests"].is_null() {
+        image["RepoTags"] = json!(["<none>:<none>"]);
+        image["RepoDigests"] = json!(["<none>@<none>"]);
+    }
+}
+
+/// An empty list is `null`, as it still is in `/system/df`.
+pub(super) fn no_empty_names(image: &mut Value) {
+    for field in ["RepoTags", "RepoDigests"] {
+        if image[field].as_array().is_some_and(Vec::is_empty) {
+            image[field] = Value::Null;
+        }
     }
 }

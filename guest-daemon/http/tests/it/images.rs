@@ -61,6 +61,10 @@ async fn lists_have_the_shape_of_their_version() {
     let dangling = "filters=%7B%22dangling%22%3A%5B%22true%22%5D%7D";
     let nameless = first(&format!("/v1.42/images/json?{dangling}")).await;
     assert_eq!(nameless["RepoTags"], json!(["<none>:<none>"]));
+    assert_eq!(first("/v1.42/images/json").await["RepoDigests"], Value::Null);
+    let usage = rig.get("/system/df").await.json();
+    assert_eq!(usage["Images"][0]["RepoDigests"], Value::Null);
+    assert!(usage["Images"][0]["SharedSize"].is_u64() && usage["Images"][0]["Containers"] == 0);
     assert_eq!(nameless["RepoDigests"], json!(["<none>@<none>"]));
     assert_eq!(first(&format!("/images/json?{dangling}")).await["RepoTags"], json!([]));
     let old = rig.get("/v1.43/images/busybox/json").await.json();
