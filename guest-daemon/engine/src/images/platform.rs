@@ -310,6 +310,15 @@ mod tests {
     }
 
     #[test]
+    fn damaged_platforms_are_understood_or_refused() {
+        fuzz::text_rounds(&["linux/arm64/v8.2", "linux/amd64/v3", "armhf"], |text| {
+            if let Ok(platform) = parse(text, "amd64") {
+                fits(&own("arm64"), &platform);
+            }
+        });
+    }
+
+    #[test]
     fn a_platform_is_shown_as_it_was_asked_for() {
         for (asked, is_shown) in [
             ("linux/x86_64/v1", "linux/amd64"),
