@@ -204,6 +204,7 @@ pub(crate) fn parse(id: &str, bytes: &[u8]) -> Result<ImageRecord> {
             .collect(),
         last_tagged: None,
         parent: String::new(),
+        listed: Vec::new(),
     })
 }
 

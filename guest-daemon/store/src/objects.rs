@@ -177,6 +177,8 @@ pub struct ImageRecord {
     pub last_tagged: Option<i64>,
     /// The id of the image that this one was made from here, or empty.
     pub parent: String,
+    /// Platforms for which an index has it, `linux/arm/v7`.
+    pub listed: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -161,6 +161,7 @@ impl Images {
         ImageRecord {
             last_tagged: known.last_tagged,
             parent: known.parent.clone(),
+            listed: known.listed.clone(),
             ..record.clone()
         }
     }

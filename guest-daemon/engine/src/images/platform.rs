@@ -140,7 +140,9 @@ pub(super) fn is_same(one: &Platform, other: &Platform) -> bool {
 /// Refuses an image that was found under a name but is for another platform.
 pub(crate) fn check(image: &ImageRecord, name: &str, wanted: &Platform) -> Result<()> {
     let has = of(image);
-    if fits(&has, wanted) {
+    // Some images do not know themselves what they are for.
+    let listed = |text: &String| parse(text, "").is_ok_and(|listed| fits(&listed, wanted));
+    if fits(&has, wanted) || image.listed.iter().any(listed) {
         return Ok(());
     }
     let whole = Reference::parse(name).ok().filter(|parsed| parsed.canonical() == name);

@@ -51,8 +51,12 @@ struct Pull {
     progress: mpsc::Sender<Progress>,
 }
 
-/// An image's configuration and layers.
-type Chosen = (Descriptor, Vec<Descriptor>);
+/// An image's parts, and what its index says it is for.
+struct Chosen {
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+    listed: Option<Platform>,
+}
 
 /// An image that is new here.
 struct New {
@@ -166,13 +170,13 @@ impl Pull {
             _ => target.canonical(),
         };
         self.say(&shown, format!("Pulling from {}", self.asked.path())).await;
-        let (digest, id, new) = match resolved {
-            Resolved::Known { digest, id } => (digest, id, None),
+        let (digest, id, new, listed) = match resolved {
+            Resolved::Known { digest, id } => (digest, id, None, None),
             Resolved::Manifest(manifest) => {
                 let digest = manifest.descriptor.digest.clone();
-                let (config, layers) = self.choose(manifest).await?;
+                let Chosen { config, layers, listed } = self.choose(manifest).await?;
                 let new = self.fetch(&config, layers).await?;
-                (digest, config.digest, new)
+                (digest, config.digest, new, listed)
             }
         };
         self.say("", format!("Digest: {digest}")).await;
@@ -182,13 +186,15 @@ impl Pull {
         if target.digest.is_none() {
             names.push((target.clone(), id.clone()));
         }
-        self.commit(new, names, &id).await
+        self.commit(new, names, &id, listed).await
     }
 
     /// The image of an index that is for the platform.
     async fn choose(&self, manifest: Manifest) -> Result<Chosen> {
         let entries = match manifest.content {
-            Content::Image { config, layers } => return Ok((config, layers)),
+            Content::Image { config, layers } => {
+                return Ok(Chosen { config, layers, listed: None });
+            }
             Content::Index(entries) => entries,
         };
         let found = self.within(&entries, DEEPEST_INDEX).await?;
@@ -209,7 +215,10 @@ impl Pull {
             for entry in platform::fitting(entries, &self.platform) {
                 let manifest = self.repository.manifest(&entry.descriptor.digest).await?;
                 match manifest.content {
-                    Content::Image { config, layers } => return Ok(Some((config, layers))),
+                    Content::Image { config, layers } => {
+                        let listed = entry.platform.clone();
+                        return Ok(Some(Chosen { config, layers, listed }));
+                    }
                     Content::Index(inner) if depth > 0 => {
                         if let Some(found) = self.within(&inner, depth - 1).await? {
                             return Ok(Some(found));
@@ -272,6 +281,7 @@ impl Pull {
         new: Option<New>,
         names: Vec<(Reference, String)>,
         id: &str,
+        listed: Option<Platform>,
     ) -> Result<bool> {
         let images = &self.images;
         let change = images.inner.change.lock().await;
@@ -279,7 +289,7 @@ impl Pull {
             Some((name, id)) => images.state().references.get(&name.canonical()) != Some(id),
             None => false,
         };
-        let (record, leftovers) = match new {
+        let (mut record, leftovers) = match new {
             Some(New { record, document, leftovers }) => {
                 let (store, repository) = (images.inner.store.clone(), self.asked.repository());
                 let kept = blocking(move || {
@@ -292,6 +302,10 @@ impl Pull {
             }
             None => ((*images.find(id)?).clone(), None),
         };
+        let listed = listed.map(|platform| platform::shown(&platform));
+        if let Some(platform) = listed.filter(|platform| !record.listed.contains(platform)) {
+            record.listed.push(platform);
+        }
         images.commit(vec![record], &names).await?;
         if let Some(leftovers) = leftovers {
             leftovers.are_needed();

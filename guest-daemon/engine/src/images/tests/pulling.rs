@@ -227,6 +227,19 @@ async fn platforms_of_one_tag_stay_beside_each_other_and_the_tag_is_the_last_one
 }
 
 #[tokio::test]
+async fn what_an_index_says_an_image_is_for_counts_as_well() {
+    let world = World::new().await;
+    let wrong = world.remote.add("tool:wrong", "amd64", &[layer("a")]);
+    world.remote.add_index("tool:1", &[("s390x", &wrong)]);
+    let asked = PullImage { platform: "linux/s390x".to_owned(), ..request("tool", "1") };
+    let told = lines(&world, asked).await;
+    assert_eq!(told.last().unwrap(), ": Status: Downloaded newer image for tool:1");
+    assert!(world.engine.images.check_platform("tool:1", "linux/s390x").is_ok());
+    assert!(world.engine.images.check_platform("tool:1", "linux/amd64").is_ok());
+    assert!(world.engine.images.check_platform("tool:1", "linux/arm64").is_err());
+}
+
+#[tokio::test]
 async fn every_tag_is_pulled_when_none_is_named() {
     let world = World::new().await;
     world.remote.add("tool:1", "amd64", &[layer("a")]);
