@@ -197,8 +197,9 @@ fn names_of(images: &[ArchivedImage]) -> Result<Vec<Named>> {
     let mut names: Vec<Named> = Vec::new();
     for image in images {
         for text in &image.names {
-            let name = Reference::parse(text)?;
-            if name.tag.is_none() {
+            let name = Reference::parse(text)?.or_latest();
+            // A digest is not an archive's to give.
+            if name.digest.is_some() {
                 return Err(Error::invalid(format!("invalid tag {text:?}")));
             }
             names.push((name, image.record.id.clone()));

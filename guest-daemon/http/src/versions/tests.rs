@@ -20,11 +20,12 @@ fn multiplexed_streams_are_named_since_1_42() {
 
 #[test]
 fn an_image_has_a_virtual_size_before_1_44_only() {
-    let mut document = json!({ "Size": 7 });
+    let mut document = json!({ "Size": 7, "RepoTags": ["a:1"], "RepoDigests": [] });
     image_summary(NEW_CLIENT, &mut document);
-    assert_eq!(document, json!({ "Size": 7 }));
+    assert_eq!(document, json!({ "Size": 7, "RepoTags": ["a:1"], "RepoDigests": [] }));
     image_summary(OLD_CLIENT, &mut document);
-    assert_eq!(document, json!({ "Size": 7, "VirtualSize": 7 }));
+    let old = json!({ "Size": 7, "VirtualSize": 7, "RepoTags": ["a:1"], "RepoDigests": null });
+    assert_eq!(document, old);
 }
 
 #[test]
