@@ -23,7 +23,7 @@ async fn docker_run_rm_sees_output_exit_code_and_events_in_order() {
     assert_eq!(world.engine.containers.inspect(&id).unwrap_err().kind(), Kind::NotFound);
     let events = world.events().await;
     assert_eq!(
-        events[1..],
+        events[2..],
         [
             "container create",
             "container attach",
