@@ -151,7 +151,6 @@ async fn a_taken_port_fails_the_start_with_dockers_text_and_frees_the_rest() {
             .create_with(name, &["sleep"], |request| {
                 let binding = PortBinding { host_port: "8080".into(), ..Default::default() };
                 request.host.port_bindings = [("80/tcp".to_owned(), vec![binding])].into();
-                request.host.extra_hosts = Some(vec!["laptop:host-gateway".into()]);
             })
             .await
             .unwrap();
@@ -253,6 +252,7 @@ async fn a_container_gets_what_the_engine_was_told_to_give_it() {
         .create_with("web", &["sleep", "1"], |request| {
             let binding = PortBinding { host_port: "80".into(), ..PortBinding::default() };
             request.host.port_bindings = [("80/tcp".to_owned(), vec![binding])].into();
+            request.host.extra_hosts = Some(vec!["laptop:host-gateway".into()]);
         })
         .await
         .unwrap();
