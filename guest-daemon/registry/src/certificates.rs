@@ -3,42 +3,30 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use engine::Error;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use engine_tls::{Chain, Trust};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::PrivateKeyDer;
 
 const LARGEST_FILE: u64 = 1 << 20;
 
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+type Identity = (Chain, PrivateKeyDer<'static>);
 
 pub(crate) fn client_config(
     folder: &Path,
     host: &str,
     insecure: bool,
 ) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::internal("cannot set TLS up", error))?;
-    if insecure {
-        let anybody = Arc::new(Anybody(provider));
-        let builder = builder.dangerous().with_custom_certificate_verifier(anybody);
-        return Ok(builder.with_no_client_auth());
-    }
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let identity = read_folder(&folder.join(host), &mut roots)?;
-    let builder = builder.with_root_certificates(roots);
-    match identity {
-        None => Ok(builder.with_no_client_auth()),
-        Some((chain, key)) => builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| Error::invalid(format!("the client certificate for {host}: {error}"))),
-    }
+    let (trust, identity) = if insecure {
+        (Trust::Anybody, None)
+    } else {
+        let mut roots = engine_tls::usual_authorities();
+        let identity = read_folder(&folder.join(host), &mut roots)?;
+        (Trust::Authorities(roots), identity)
+    };
+    engine_tls::client(trust, identity)
+        .map_err(|error| Error::invalid(format!("the client certificate for {host}: {error}")))
 }
 
 /// Adds the CAs (`*.crt`) and returns the client's certificate (`*.cert` with its `*.key`).
@@ -71,7 +59,7 @@ fn read_folder(folder: &Path, roots: &mut RootCertStore) -> Result<Option<Identi
                 )));
             }
             Some("cert") => {
-                let key = PrivateKeyDer::from_pem_slice(&read(&with("key"))?)
+                let key = engine_tls::key(&read(&with("key"))?)
                     .map_err(|error| unreadable(&with("key"), &error))?;
                 identity = Some((chain(file)?, key));
             }
@@ -81,10 +69,8 @@ fn read_folder(folder: &Path, roots: &mut RootCertStore) -> Result<Option<Identi
     Ok(identity)
 }
 
-fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    CertificateDer::pem_slice_iter(&read(file)?)
-        .collect::<Result<_, _>>()
-        .map_err(|error| unreadable(file, &error))
+fn chain(file: &Path) -> Result<Chain, Error> {
+    engine_tls::certificates(&read(file)?).map_err(|error| unreadable(file, &error))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Error> {
@@ -101,45 +87,4 @@ fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> Error {
 
 fn name(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Takes every certificate. What is signed with it must still fit.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

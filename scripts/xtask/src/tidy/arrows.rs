@@ -41,8 +41,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine-http", &["engine", "engine-api"]),
     ("engine-runtime", &["engine", "guest-init", "guest-process"]),
     ("engine-network", &["engine"]),
-    ("engine-syslog", &["engine"]),
-    ("engine-registry", &["engine"]),
+    ("engine-tls", &[]),
+    ("engine-syslog", &["engine", "engine-tls"]),
+    ("engine-registry", &["engine", "engine-tls"]),
     (
         "daemon",
         &[
