@@ -42,19 +42,27 @@ pub(crate) fn open_folder(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errno
 
 /// Opens a folder below `root` and makes it, and those above it, where they are missing.
 pub(crate) fn make_folder(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
-    match open_folder(root, path) {
-        Err(Errno::NOENT) => {}
-        result => return result,
-    }
-    let (Some(name), Some(above)) = (path.file_name(), path.parent()) else {
-        return Err(Errno::NOENT);
+    // A path can have more parts than a thread has room for calls.
+    let mut missing = Vec::new();
+    let mut at = path;
+    let mut folder = loop {
+        match open_folder(root, at) {
+            Err(Errno::NOENT) => {}
+            result => break result?,
+        }
+        missing.push(at);
+        at = at.parent().ok_or(Errno::NOENT)?;
     };
-    let above = make_folder(root, above)?;
-    match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error),
+    for path in missing.into_iter().rev() {
+        let name = path.file_name().ok_or(Errno::NOENT)?;
+        folder = match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) => open_entry(&folder, Path::new(name), OFlags::RDONLY | OFlags::DIRECTORY)?,
+            // A link that leads to something that was made only now.
+            Err(Errno::EXIST) => open_folder(root, path)?,
+            Err(error) => return Err(error),
+        };
     }
-    open_folder(root, path)
+    Ok(folder)
 }
 
 /// Opens a name directly in a folder, never through a link.

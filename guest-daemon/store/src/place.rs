@@ -2,7 +2,7 @@
 //! a descriptor: the name may lead somewhere else a moment later.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::tar_entry::{Kind, Meta};
-use crate::{beneath, trees};
+use crate::{beneath, holes, room, trees};
 
 const NO_FOLLOW: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 /// Bytes of names of folders whose times are set later.
@@ -66,11 +66,12 @@ fn put_file(
     meta: &Meta,
 ) -> io::Result<u64> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    room::check_new(folder, meta.size)?;
     let file = File::from(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o600))?);
-    let mut writer = io::BufWriter::with_capacity(64 * 1024, &file);
-    let written = io::copy(content, &mut writer)?;
-    writer.flush()?;
-    drop(writer);
+    let written = match &meta.sparse {
+        Some(sparse) => holes::copy(&mut sparse.fill(content)?, &file)?,
+        None => holes::copy(content, &file)?,
+    };
     attributes(&OwnedFd::from(file), meta)?;
     Ok(written)
 }

@@ -13,6 +13,7 @@ use crate::blobs::Digesting;
 use crate::error::{Result, StoreError};
 use crate::layers::unpack_into;
 use crate::objects::{LayerRecord, VERSION};
+use crate::room::Modest;
 use crate::{layout, trees};
 
 /// Parts on their way from one thread to the other; each has some ten kilobytes.
@@ -92,7 +93,8 @@ fn keep(
     sender: SyncSender<Bytes>,
 ) -> Result<()> {
     let writing = || StoreError::io("keep a layer");
-    let file = BufWriter::with_capacity(256 * 1024, File::create(file).map_err(writing())?);
+    let file = Modest::new(File::create(file).map_err(writing())?);
+    let file = BufWriter::with_capacity(256 * 1024, file);
     let mut writer = Digesting::new(file);
     let mut sender = Some(sender);
     for part in parts {

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use rustix::fs::Timespec;
 use tar::EntryType;
 
+use crate::sparse::Sparse;
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -25,12 +27,16 @@ pub(crate) struct Meta {
     pub kind: Kind,
     pub path: Vec<u8>,
     pub link: Vec<u8>,
+    /// Of the content, with its holes.
+    pub size: u64,
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
     pub modified: Timespec,
     pub device: (u32, u32),
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Where the content belongs, if there are holes that it does not have.
+    pub sparse: Option<Sparse>,
 }
 
 impl Meta {
@@ -48,6 +54,7 @@ impl Meta {
             kind,
             path: entry.path_bytes().into_owned(),
             link: entry.link_name_bytes().map_or_else(Vec::new, |link| link.into_owned()),
+            size: entry.size(),
             mode: or_blank(&old.mode, header.mode())? & 0o7777,
             uid: number(or_blank(&old.uid, header.uid())?)?,
             gid: number(or_blank(&old.gid, header.gid())?)?,
@@ -57,6 +64,7 @@ impl Meta {
             },
             device,
             xattrs: BTreeMap::new(),
+            sparse: None,
         };
         // Old archivers mark folders by a slash alone.
         if kind == Kind::File && meta.path.ends_with(b"/") {
@@ -82,15 +90,19 @@ impl Meta {
         let text = || std::str::from_utf8(value).map_err(|_| bad("a PAX header is not text"));
         match key {
             b"mtime" => self.modified = parse_time(text()?)?,
-            b"uid" => self.uid = text()?.parse().map_err(|_| bad("a user id is not a number"))?,
-            b"gid" => self.gid = text()?.parse().map_err(|_| bad("a group id is not a number"))?,
-            b"GNU.sparse.major" | b"GNU.sparse.map" | b"GNU.sparse.numblocks" => {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "sparse files in the PAX form are not supported",
-                ));
+            b"uid" => self.uid = parse_owner(text()?)?,
+            b"gid" => self.gid = parse_owner(text()?)?,
+            b"size" if text()?.parse::<u64>().is_err() => {
+                return Err(bad("a size is not a number"));
             }
-            _ => {}
+            b"GNU.sparse.name" => self.path = value.to_vec(),
+            _ => {
+                if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                    let sparse = self.sparse.get_or_insert_default();
+                    sparse.header(key, text()?)?;
+                    self.size = sparse.size;
+                }
+            }
         }
         Ok(())
     }
@@ -114,8 +126,16 @@ fn or_blank<T: Default>(field: &[u8], value: io::Result<T>) -> io::Result<T> {
     if field.iter().all(|byte| matches!(byte, 0 | b' ')) { Ok(T::default()) } else { value }
 }
 
+fn parse_owner(text: &str) -> io::Result<u32> {
+    number(text.parse().map_err(|_| bad("an owner is not a number"))?)
+}
+
+/// The largest number is none: it means that the owner stays.
 fn number(value: u64) -> io::Result<u32> {
-    u32::try_from(value).map_err(|_| bad("an owner is out of range"))
+    match u32::try_from(value) {
+        Ok(owner) if owner != u32::MAX => Ok(owner),
+        _ => Err(bad("an owner is out of range")),
+    }
 }
 
 fn signed(value: u64) -> i64 {
@@ -136,7 +156,7 @@ fn parse_time(text: &str) -> io::Result<Timespec> {
     Ok(Timespec { tv_sec: seconds, tv_nsec: nanos })
 }
 
-fn bad(what: &str) -> io::Error {
+pub(crate) fn bad(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 

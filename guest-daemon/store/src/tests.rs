@@ -1,6 +1,8 @@
 //! Rules of the whole store: unpacking, loading, saving, opening after damage.
 
 mod containers;
+mod exactness;
+mod hostile;
 mod images;
 mod opening;
 mod receiving;

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use crate::beneath;
 use crate::error::{Result, StoreError};
 use crate::walk::{self, Tree};
+use crate::{beneath, holes};
 
 const NO_FOLLOW: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 
@@ -166,8 +166,8 @@ pub(crate) fn copy_entry(
             let mut source = File::from(beneath::open_child(from, name, OFlags::RDONLY)?);
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let created = rustix::fs::openat(to, name, flags, Mode::from_raw_mode(0o600))?;
-            let mut target = File::from(created);
-            std::io::copy(&mut source, &mut target)
+            let target = File::from(created);
+            holes::copy(&mut source, &target)
                 .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         }
         kind => rustix::fs::mknodat(to, name, kind, Mode::from_raw_mode(0o600), stat.st_rdev)?,

@@ -12,11 +12,14 @@ use rustix::io::Errno;
 
 use crate::place::FolderTimes;
 use crate::tar_entry::{Kind, Meta};
-use crate::{beneath, place, tar_read, trees};
+use crate::{beneath, place, room, tar_read, trees};
 
 const NO_FOLLOW: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Folders and links have no size and take room all the same: after so many the disk is looked at.
+const ENTRIES: u64 = 128;
+const ROOM: u64 = 1 << 20;
 
 /// Unpacks all of `archive` into `root`; returns the bytes of the files written.
 pub(crate) fn unpack(archive: impl Read, root: &Path) -> io::Result<u64> {
@@ -25,6 +28,7 @@ pub(crate) fn unpack(archive: impl Read, root: &Path) -> io::Result<u64> {
         root: Arc::new(root),
         last_folder: None,
         folders: FolderTimes::default(),
+        entries: 0,
         size: 0,
     };
     tar_read::each(archive, |entry, meta| unpacking.entry(entry, meta))?;
@@ -37,6 +41,7 @@ struct Unpacking {
     /// Most entries follow another of the same folder.
     last_folder: Option<(PathBuf, Arc<OwnedFd>)>,
     folders: FolderTimes,
+    entries: u64,
     size: u64,
 }
 
@@ -45,6 +50,10 @@ impl Unpacking {
         if meta.kind == Kind::Skip {
             return Ok(());
         }
+        if self.entries.is_multiple_of(ENTRIES) {
+            room::check_new(&*self.root, ROOM)?;
+        }
+        self.entries += 1;
         let path = beneath::clean(&meta.path).ok_or_else(|| breakout(&meta.path))?;
         let (Some(name), Some(above)) = (path.file_name(), path.parent()) else {
             return self.root_folder(meta);

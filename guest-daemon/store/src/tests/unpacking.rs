@@ -162,6 +162,23 @@ fn sparse_files_of_the_gnu_form_keep_their_holes_as_zeros() {
 }
 
 #[test]
+fn sparse_files_of_the_pax_form_are_put_together() {
+    let tar = Tar::new()
+        .pax(&[
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"data/sparse"),
+            ("GNU.sparse.realsize", b"12"),
+        ])
+        .file("GNUSparseFile.0/sparse", &[b"1\n8\n4\n".as_slice(), &[0; 506], b"tail"].concat())
+        .file("next", b"1");
+    let folder = unpacked(tar);
+    let whole = fs::read(folder.path().join("data/sparse")).unwrap();
+    assert_eq!(whole, b"\0\0\0\0\0\0\0\0tail");
+    assert!(folder.path().join("next").exists());
+}
+
+#[test]
 fn a_damaged_archive_changes_nothing_outside_its_folder() {
     let tar = Tar::new()
         .folder("a/")
