@@ -8,7 +8,7 @@ use crate::Store;
 use crate::database::{Change, Table};
 use crate::error::{Result, StoreError};
 use crate::objects::VolumeRecord;
-use crate::{trees, view};
+use crate::{atomic, trees, view};
 
 impl Store {
     /// Makes the folder (world-readable, as in dockerd) and then the record. The name has been
@@ -20,6 +20,12 @@ impl Store {
             .mode(0o755)
             .create(&data)
             .map_err(StoreError::io(format!("make volume {}", record.name)))?;
+        // After a power cut there is no record without a folder.
+        for folder in
+            [&*data, &self.layout().volumes().join(&record.name), &self.layout().volumes()]
+        {
+            atomic::sync_folder(folder)?;
+        }
         self.metadata().apply(&[Change::put(Table::Volumes, &record.name, record)?])
     }
 
