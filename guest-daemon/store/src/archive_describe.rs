@@ -1,4 +1,5 @@
-//! What an archive says is in it: Docker's list of images, or an OCI layout.
+//! What an archive says is in it: Docker's list of images, or an OCI layout. A document that could
+//! be read in two ways is refused.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +7,8 @@ use serde::Deserialize;
 
 use crate::archive_spool::{Spooled, clean_name};
 use crate::error::{Result, StoreError};
-use crate::image_config;
-use crate::layout;
 use crate::objects::ImageRecord;
+use crate::{documents, image_config, layout};
 
 /// Indexes may be nested, but not for ever.
 const DEEPEST: usize = 3;
@@ -57,7 +57,8 @@ struct DockerManifest {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Manifest {
-    config: Descriptor,
+    media_type: String,
+    config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
 }
@@ -66,6 +67,7 @@ struct Manifest {
 #[serde(default, rename_all = "camelCase")]
 struct Descriptor {
     digest: String,
+    size: Option<u64>,
     annotations: Option<BTreeMap<String, String>>,
     platform: Option<ArchivePlatform>,
 }
@@ -91,7 +93,7 @@ impl Spooled {
                 return Ok(images);
             }
         }
-        let index: Manifest = self.document("index.json")?;
+        let index = self.unambiguous("index.json")?;
         let mut described = Vec::new();
         for group in groups(index.manifests.unwrap_or_default()) {
             for descriptor in chosen(group, choice) {
@@ -140,8 +142,23 @@ impl Spooled {
     }
 
     fn document<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T> {
-        serde_json::from_slice(&self.read(name)?)
-            .map_err(|error| StoreError::Invalid(format!("invalid {name}: {error}")))
+        documents::parse(name, &self.read(name)?)
+    }
+
+    /// An index or a manifest, and not a bit of both.
+    fn unambiguous(&self, name: &str) -> Result<Manifest> {
+        let document: Manifest = self.document(name)?;
+        let is_image = document.config.is_some() || document.layers.is_some();
+        let is_index = document.manifests.is_some();
+        let said = document.media_type.as_str();
+        let said_index = said.contains(".image.index.") || said.contains(".manifest.list.");
+        let said_image = !said.is_empty() && !said_index;
+        if is_image && (is_index || said_index) || is_index && said_image {
+            return Err(StoreError::Invalid(format!(
+                "{name} is ambiguous: it could be an image or an index"
+            )));
+        }
+        Ok(document)
     }
 
     fn oci_image(
@@ -153,7 +170,7 @@ impl Spooled {
         if is_attestation(descriptor) || depth > DEEPEST {
             return Ok(None);
         }
-        let manifest: Manifest = self.document(&self.blob_name(&descriptor.digest)?)?;
+        let manifest = self.unambiguous(&self.blob_name(descriptor)?)?;
         if let Some(nested) = manifest.manifests {
             let mut found = None;
             if let Some(one) = chosen(nested, choice).first() {
@@ -166,23 +183,32 @@ impl Spooled {
         }
         let mut layers = Vec::new();
         for layer in manifest.layers.unwrap_or_default() {
-            layers.push(self.blob_name(&layer.digest)?);
+            layers.push(self.blob_name(&layer)?);
         }
-        let config = self.blob_name(&manifest.config.digest)?;
+        let config = self.blob_name(&manifest.config.unwrap_or_default())?;
         Ok(Some(Described { config, layers, names: names_of(descriptor) }))
     }
 
-    /// The file of a digest; its content must have it.
-    fn blob_name(&self, digest: &str) -> Result<String> {
+    /// The file that is meant; its content must be what was said.
+    fn blob_name(&self, descriptor: &Descriptor) -> Result<String> {
+        let Descriptor { digest, size, .. } = descriptor;
         if !layout::is_digest(digest) {
-            return Err(StoreError::Invalid(format!("invalid digest {digest}")));
+            return Err(StoreError::Invalid(format!(
+                "{digest:?} is no digest that is supported (sha256:…)"
+            )));
         }
         let name = format!("blobs/{}", digest.replace(':', "/"));
-        let found = self.file(&name)?.digest.clone();
-        if found == digest {
-            Ok(name)
-        } else {
-            Err(StoreError::WrongDigest { what: name, expected: digest.into(), found })
+        let file = self.file(&name)?;
+        if file.digest != *digest {
+            let (expected, found) = (digest.clone(), file.digest.clone());
+            return Err(StoreError::WrongDigest { what: name, expected, found });
+        }
+        match size {
+            Some(size) if *size != file.size => Err(StoreError::Invalid(format!(
+                "{name} has {} bytes, not the {size} that were said",
+                file.size
+            ))),
+            _ => Ok(name),
         }
     }
 }

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::Store;
 use crate::blobs;
 use crate::error::{Result, StoreError};
-use crate::image_config::DOCUMENT_LIMIT;
 use crate::objects::ImageRecord;
 
 /// An image to save, with the names it is saved under.
@@ -17,6 +16,8 @@ use crate::objects::ImageRecord;
 pub struct SavedImage {
     pub record: ImageRecord,
     pub names: Vec<SavedName>,
+    /// The configuration as it was received.
+    pub document: Vec<u8>,
 }
 
 /// A name in its three forms.
@@ -85,7 +86,7 @@ impl Store {
         archive: &mut Archive<W>,
     ) -> Result<(String, usize, Vec<String>)> {
         let failed = || StoreError::io("write the archive");
-        let config = self.read_blob(&image.record.id, DOCUMENT_LIMIT)?;
+        let config = &image.document;
         archive
             .file(&path_of(&image.record.id), config.len() as u64, config.as_slice())
             .map_err(failed())?;

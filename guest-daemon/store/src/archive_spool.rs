@@ -10,13 +10,14 @@ use crate::blobs;
 use crate::compression;
 use crate::container_archive;
 use crate::error::{Result, StoreError};
-use crate::image_config::DOCUMENT_LIMIT;
 use crate::objects::LayerRecord;
 use crate::tar_entry::{Kind, Meta};
-use crate::{beneath, tar_read};
+use crate::{beneath, documents, tar_read};
 
 /// The largest images have some hundred.
 const MOST_FILES: usize = 64 * 1024;
+/// Bytes of their names, which stay in memory.
+const NAMES: usize = 8 << 20;
 
 /// Files of an archive. They are removed with the value.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Spooled {
     files: BTreeMap<String, File>,
     /// Old archives link equal layers.
     links: BTreeMap<String, String>,
+    /// Bytes of all names.
+    names: usize,
 }
 
 #[derive(Debug)]
@@ -59,14 +62,20 @@ impl Store {
     }
 
     fn receive(&self, spooled: &mut Spooled, mut entry: impl Read, meta: &Meta) -> Result<()> {
-        let Some(name) = clean_name(&meta.path) else {
+        let Some(path) = beneath::clean(&meta.path) else {
             return Err(StoreError::Invalid("the archive has a path outside of it".into()));
         };
-        if spooled.files.len() + spooled.links.len() >= MOST_FILES {
+        // What is no text cannot be meant by the documents.
+        let Ok(name) = path.into_os_string().into_string() else { return Ok(()) };
+        spooled.names += name.len() + meta.link.len();
+        let files = spooled.files.len() + spooled.links.len();
+        if files >= MOST_FILES || spooled.names > NAMES {
             return Err(StoreError::Invalid("the archive has too many files".into()));
         }
         match meta.kind {
             Kind::File => {
+                // Of two with one name the last counts.
+                spooled.files.remove(&name);
                 let (place, digest, size) = self.spool(&mut entry)?;
                 spooled.files.insert(name, File { place, digest, size });
             }
@@ -112,7 +121,7 @@ impl Store {
 
 impl Spooled {
     fn single(file: File) -> Self {
-        Self { files: BTreeMap::from([(String::new(), file)]), links: BTreeMap::new() }
+        Self { files: BTreeMap::from([(String::new(), file)]), ..Self::default() }
     }
 
     /// Whether it is the layer's stream that has nothing in it.
@@ -142,7 +151,7 @@ impl Spooled {
     /// A small file, whole.
     pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>> {
         let file = self.file(name)?;
-        if file.size > DOCUMENT_LIMIT {
+        if file.size > documents::LARGEST {
             return Err(StoreError::Invalid(format!("{name} is too large")));
         }
         std::fs::read(&file.place).map_err(StoreError::io(format!("read {name}")))

@@ -8,10 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Store;
 use crate::error::{Result, StoreError};
-use crate::{atomic, layout, room};
-
-/// Between two looks at how much room there is.
-const ROOM: u64 = 4 << 20;
+use crate::room::Modest;
+use crate::{atomic, layout};
 
 /// Passes bytes through and remembers their digest and number.
 #[derive(Debug)]
@@ -62,29 +60,6 @@ pub fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
-/// A file that grows as far as a client likes, but not into the room that is kept.
-#[derive(Debug)]
-pub(crate) struct Roomy {
-    file: File,
-    unchecked: u64,
-}
-
-impl Write for Roomy {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        if self.unchecked >= ROOM {
-            room::check_file(&self.file, ROOM)?;
-            self.unchecked = 0;
-        }
-        let length = self.file.write(buffer)?;
-        self.unchecked += length as u64;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
 impl Store {
     /// Stores a small blob; returns its digest.
     pub(crate) fn put_blob(&self, content: &[u8]) -> Result<String> {
@@ -132,11 +107,11 @@ impl Store {
     pub(crate) fn spool_with(
         &self,
         doing: &str,
-        write: impl FnOnce(&mut Digesting<Roomy>) -> io::Result<()>,
+        write: impl FnOnce(&mut Digesting<Modest>) -> io::Result<()>,
     ) -> Result<(PathBuf, String, u64)> {
         let path = self.temporary("spool");
         let file = File::create(&path).map_err(StoreError::io("make a temporary file"))?;
-        let mut writer = Digesting::new(Roomy { file, unchecked: ROOM });
+        let mut writer = Digesting::new(Modest::new(file));
         match write(&mut writer) {
             Ok(()) => Ok((path, writer.digest(), writer.count)),
             Err(source) => {

@@ -8,12 +8,9 @@ use serde_json::Value;
 use crate::Store;
 use crate::blobs::digest_of;
 use crate::error::{Result, StoreError};
-use crate::layout;
 use crate::objects::{HistoryRecord, ImageRecord, VERSION};
 use crate::records::{ContainerConfig, HealthConfig};
-
-/// The most a configuration document may have.
-pub(crate) const DOCUMENT_LIMIT: u64 = 8 << 20;
+use crate::{documents, layout};
 
 /// An image that is made here rather than received.
 #[derive(Clone, Debug, Default)]
@@ -165,7 +162,7 @@ impl Store {
 
     /// The configuration as it was received.
     pub fn image_document(&self, id: &str) -> Result<Vec<u8>> {
-        self.read_blob(id, DOCUMENT_LIMIT)
+        self.read_blob(id, documents::LARGEST)
     }
 }
 
@@ -176,8 +173,7 @@ pub fn read_image(document: &[u8]) -> Result<ImageRecord> {
 
 /// Reads a configuration document.
 pub(crate) fn parse(id: &str, bytes: &[u8]) -> Result<ImageRecord> {
-    let document: Document = serde_json::from_slice(bytes)
-        .map_err(|error| StoreError::Invalid(format!("invalid image configuration: {error}")))?;
+    let document: Document = documents::parse("image configuration", bytes)?;
     let layers = document.rootfs.diff_ids.unwrap_or_default();
     if let Some(wrong) = layers.iter().find(|layer| !layout::is_digest(layer)) {
         return Err(StoreError::Invalid(format!("invalid diffID {wrong}")));

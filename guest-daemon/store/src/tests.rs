@@ -4,6 +4,7 @@ mod containers;
 mod exactness;
 mod hostile;
 mod images;
+mod lying;
 mod opening;
 mod receiving;
 mod unpacking;

@@ -1,9 +1,10 @@
 //! The image's side of `docker commit`: one more layer, or none, on what a container stands on.
 
 use engine_store::objects::{HistoryRecord, ImageRecord};
-use engine_store::{NewImage, Spooled};
+use engine_store::{NewImage, Spooled, StoreError};
 
 use super::Images;
+use super::leftovers::Leftovers;
 use super::reference::Reference;
 use crate::blocking::blocking;
 use crate::config::ContainerConfig;
@@ -39,17 +40,17 @@ impl Images {
         request: CommitImage,
         name: Option<Reference>,
     ) -> Result<String> {
+        let pin = self.pin(&request.layers);
         let change = self.inner.change.lock().await;
         let parent = self.find(&request.parent).ok();
         let parent = parent.map_or_else(|| self.nameless(&request), |known| (*known).clone());
         let now = time::to_stored(self.inner.clock.now());
+        let empty_layer = layer.is_empty_layer();
+        let own = self.import_on(layer, &request.layers).await?;
+        let leftovers = Leftovers::new(self, own.as_slice(), self.pin(own.as_slice()));
+        let layers = [request.layers, own.into_iter().collect()].concat();
         let (store, docker_version) = (self.inner.store.clone(), self.inner.version.clone());
         let record = blocking(move || {
-            let mut layers = request.layers;
-            let empty_layer = layer.is_empty_layer();
-            if !empty_layer {
-                layers.push(store.import_layer(&layer)?.diff_id);
-            }
             let mut history = parent.history;
             history.push(HistoryRecord {
                 created: Some(now),
@@ -77,12 +78,31 @@ impl Images {
         let id = record.id.clone();
         let names: Vec<_> = name.iter().map(|name| (name.clone(), id.clone())).collect();
         self.commit(vec![record], &names).await?;
-        drop(change);
+        leftovers.are_needed();
+        drop((change, pin));
         self.event("create", &id, &id);
         if let Some(name) = name {
             self.event("tag", &id, &name.familiar());
         }
         Ok(id)
+    }
+
+    /// Unpacks a container's own layer, unless there is nothing in it. Those below may have gone
+    /// with the container meanwhile.
+    async fn import_on(&self, layer: Spooled, below: &[String]) -> Result<Option<String>> {
+        let (store, below) = (self.inner.store.clone(), below.to_vec());
+        blocking(move || {
+            for diff_id in below {
+                if store.layer(&diff_id)?.is_none() {
+                    return Err(StoreError::Missing(format!("layer {diff_id}")).into());
+                }
+            }
+            if layer.is_empty_layer() {
+                return Ok(None);
+            }
+            Ok(Some(store.import_layer(&layer)?.diff_id))
+        })
+        .await
     }
 
     /// What is left of an image that was removed by force: its layers.

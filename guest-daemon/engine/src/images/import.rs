@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
+use super::leftovers::Leftovers;
 use super::reference::Reference;
 use super::types::{ByteStream, ImportImage, Progress};
 use super::{Images, changes, platform};
@@ -112,9 +113,12 @@ impl Images {
         let Wanted { name, message, config, platform } = wanted;
         let change = self.inner.change.lock().await;
         let now = time::to_stored(self.inner.clock.now());
+        let store = self.inner.store.clone();
+        let layer = blocking(move || Ok(store.import_layer(&spooled)?.diff_id)).await?;
+        let own = std::slice::from_ref(&layer);
+        let leftovers = Leftovers::new(self, own, self.pin(own));
         let (store, docker_version) = (self.inner.store.clone(), self.inner.version.clone());
         let record = blocking(move || {
-            let layer = store.import_layer(&spooled)?;
             store.make_image(NewImage {
                 created: now,
                 comment: message.clone(),
@@ -123,7 +127,7 @@ impl Images {
                 variant: platform.variant,
                 os: platform.os,
                 config,
-                layers: vec![layer.diff_id],
+                layers: vec![layer],
                 history: vec![HistoryRecord {
                     created: Some(now),
                     comment: message,
@@ -136,6 +140,7 @@ impl Images {
         let id = record.id.clone();
         let names: Vec<_> = name.iter().map(|name| (name.clone(), id.clone())).collect();
         self.commit(vec![record], &names).await?;
+        leftovers.are_needed();
         drop(change);
         if let Some(name) = name {
             self.event("tag", &id, &name.familiar());

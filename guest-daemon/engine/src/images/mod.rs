@@ -24,7 +24,7 @@ mod state;
 mod types;
 mod upload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -124,6 +124,10 @@ impl Images {
                     state.references.insert(name, reference.image);
                 }
             }
+            let used: BTreeSet<&String> =
+                state.images.values().flat_map(|image| &image.layers).collect();
+            let all = state.layer_sizes.keys();
+            state.orphans = all.filter(|layer| !used.contains(layer)).cloned().collect();
             Ok(state)
         })
         .await?;

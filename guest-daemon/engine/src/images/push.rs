@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::Images;
 use super::reference::Reference;
 use super::types::Progress;
+use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::ports::{Access, Credentials, Descriptor, Outgoing, Repository};
@@ -111,8 +112,9 @@ impl Push {
 
     async fn one(&self, name: &Reference, id: &str) -> Result<()> {
         let (image, pin) = self.images.hold(id)?;
+        let document = self.document(&image.id).await?;
         let layers = self.layers(&image).await?;
-        let config = self.config(&image).await?;
+        let config = self.config(&image.id, document).await?;
         let tag = name.tag.clone().unwrap_or_default();
         let written = self.repository.tag(&tag, &config, &layers).await?;
         drop(pin);
@@ -159,16 +161,20 @@ impl Push {
         image.layers.iter().map(|layer| sent.get(layer).cloned().ok_or_else(missing)).collect()
     }
 
-    async fn config(&self, image: &ImageRecord) -> Result<Descriptor> {
-        let (store, id) = (self.images.inner.store.clone(), image.id.clone());
-        let document = crate::blocking::blocking(move || store.image_document(&id)).await?;
+    /// Read before anything is sent: the image may be removed meanwhile.
+    async fn document(&self, id: &str) -> Result<Vec<u8>> {
+        let (store, id) = (self.images.inner.store.clone(), id.to_owned());
+        blocking(move || store.image_document(&id)).await
+    }
+
+    async fn config(&self, id: &str, document: Vec<u8>) -> Result<Descriptor> {
         let size = document.len() as u64;
-        if !self.repository.has_blob(&image.id).await? {
+        if !self.repository.has_blob(id).await? {
             let content = futures::stream::iter([Ok(document.into())]).boxed();
-            let digest = Box::pin(std::future::ready(Ok(image.id.clone())));
+            let digest = Box::pin(std::future::ready(Ok(id.to_owned())));
             self.repository.upload(Outgoing { content, digest }).await?;
         }
-        Ok(Descriptor { digest: image.id.clone(), size, ..Descriptor::default() })
+        Ok(Descriptor { digest: id.to_owned(), size, ..Descriptor::default() })
     }
 
     pub(super) async fn status(&self, layer: &str, status: &str, current: u64, total: u64) {

@@ -86,23 +86,13 @@ impl Images {
     }
 
     async fn delete(&self, id: &str) -> Result<Vec<Removed>> {
-        let kept: BTreeSet<String> = self
-            .inner
-            .registry
-            .snapshots()
-            .iter()
-            .flat_map(|snapshot| snapshot.layers.clone())
-            .collect();
         // In one step: whoever looks for the image now does not find it, and whoever found it
         // before has pinned its layers.
         let (layers, all) = {
             let mut state = self.state_mut();
-            let layers = state.only_of(id, &kept);
             let image = state.images.remove(id);
-            for layer in &layers {
-                state.layer_sizes.remove(layer);
-            }
-            (layers, image.map_or_else(Vec::new, |image| image.layers.clone()))
+            let all = image.map_or_else(Vec::new, |image| image.layers.clone());
+            (self.unclaimed(&mut state, &all), all)
         };
         let (store, gone, gone_id) = (self.inner.store.clone(), layers.clone(), id.to_owned());
         let chains = blocking(move || {

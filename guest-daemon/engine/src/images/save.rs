@@ -5,11 +5,11 @@ use std::sync::Arc;
 use engine_store::objects::ImageRecord;
 use engine_store::{SavedImage, SavedName};
 
-use super::leftovers::Leftovers;
 use super::reference::Reference;
 use super::state::missing;
 use super::types::ByteStream;
 use super::{Images, platform};
+use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::sending::written;
 
@@ -21,7 +21,10 @@ impl Images {
             for (record, names) in self.meant(text)? {
                 match images.iter_mut().find(|image| image.record.id == record.id) {
                     Some(image) => image.names.extend(names),
-                    None => images.push(SavedImage { record: (*record).clone(), names }),
+                    None => {
+                        let (record, document) = ((*record).clone(), Vec::new());
+                        images.push(SavedImage { record, names, document });
+                    }
                 }
             }
         }
@@ -30,18 +33,21 @@ impl Images {
         }
         self.check_saved(&images, platform)?;
         // An image that is removed meanwhile is saved to its end.
-        let mut held = Vec::new();
-        for image in &images {
+        let mut pins = Vec::new();
+        for image in &mut images {
             let (record, pin) = self.hold(&image.record.id)?;
-            held.push(Leftovers::new(self, &record.layers, pin));
+            pins.push(pin);
+            let store = self.inner.store.clone();
+            image.document = blocking(move || Ok(store.image_document(&record.id)?)).await?;
         }
         for image in &images {
             self.event("save", &image.record.id, &image.record.id);
         }
         let store = self.inner.store.clone();
         Ok(written(move |writer| {
-            let _held = held;
-            Ok(store.save_archive(&images, writer)?)
+            let saved = store.save_archive(&images, writer);
+            drop(pins);
+            Ok(saved?)
         }))
     }
 

@@ -19,6 +19,8 @@ pub(super) struct State {
     pub layer_sizes: BTreeMap<String, u64>,
     /// Layers that somebody is about to stand on, as often as there are such.
     pub pins: BTreeMap<String, usize>,
+    /// Layers of images that were removed while somebody else still needed them.
+    pub orphans: BTreeSet<String>,
 }
 
 impl State {
@@ -103,33 +105,42 @@ impl State {
         image.layers.iter().filter_map(|layer| self.layer_sizes.get(layer)).sum()
     }
 
-    /// Those of the layers that no image, nobody who is about to, and none of `kept` stands on.
-    pub(super) fn unused(&self, layers: &[String], kept: &BTreeSet<String>) -> Vec<String> {
-        let used: BTreeSet<&String> = self
-            .images
-            .values()
-            .flat_map(|image| &image.layers)
-            .chain(kept)
-            .chain(self.pins.keys())
-            .collect();
-        layers.iter().filter(|layer| !used.contains(layer)).cloned().collect()
+    pub(super) fn pin(&mut self, layers: &[String]) {
+        for layer in layers {
+            *self.pins.entry(layer.clone()).or_default() += 1;
+        }
     }
 
-    /// Layers that nothing but this image stands on.
-    pub(super) fn only_of(&self, id: &str, kept: &BTreeSet<String>) -> Vec<String> {
-        let Some(image) = self.images.get(id) else { return Vec::new() };
-        let shared: BTreeSet<&String> = self
-            .images
-            .values()
-            .filter(|other| other.id != id)
-            .flat_map(|other| &other.layers)
-            .chain(kept)
-            .chain(self.pins.keys())
-            .collect();
-        let mut layers: Vec<String> =
-            image.layers.iter().filter(|layer| !shared.contains(layer)).cloned().collect();
-        layers.dedup();
-        layers
+    pub(super) fn unpin(&mut self, layers: &[String]) {
+        for layer in layers {
+            if let Some(count) = self.pins.get_mut(layer) {
+                *count -= 1;
+                if *count == 0 {
+                    self.pins.remove(layer);
+                }
+            }
+        }
+    }
+
+    /// Those of the layers that no image, nobody who is about to, and none of `kept` stands on.
+    pub(super) fn unclaimed(&mut self, layers: &[String], kept: &BTreeSet<&String>) -> Vec<String> {
+        let of_images: BTreeSet<&String> =
+            self.images.values().flat_map(|image| &image.layers).collect();
+        let mut unclaimed = Vec::new();
+        for layer in layers.iter().filter(|layer| !of_images.contains(layer)) {
+            if self.pins.contains_key(layer) || kept.contains(layer) {
+                self.orphans.insert(layer.clone());
+            } else if !unclaimed.contains(layer) {
+                self.orphans.remove(layer);
+                self.layer_sizes.remove(layer);
+                unclaimed.push(layer.clone());
+            }
+        }
+        unclaimed
+    }
+
+    pub(super) fn orphans_of(&self, layers: &[String]) -> Vec<String> {
+        layers.iter().filter(|layer| self.orphans.contains(*layer)).cloned().collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Names, loading, saving, removing.
 
+mod collecting;
 mod pruning;
 mod pulling;
 mod pushing;

@@ -26,7 +26,7 @@ pub(crate) fn docker_archive(layer: &[u8], diff_id: &str, tag: &str) -> Vec<u8> 
 }
 
 /// Images of this architecture.
-struct Only(&'static str);
+pub(crate) struct Only(pub(crate) &'static str);
 
 impl Choice for Only {
     fn among(&self, platforms: &[ArchivePlatform]) -> Option<usize> {
@@ -38,7 +38,7 @@ impl Choice for Only {
     }
 }
 
-fn load(store: &Store, archive: &[u8]) -> Result<Vec<ArchivedImage>, StoreError> {
+pub(crate) fn load(store: &Store, archive: &[u8]) -> Result<Vec<ArchivedImage>, StoreError> {
     load_for("amd64", store, archive)
 }
 
@@ -56,6 +56,12 @@ fn load_for(
     let records: Vec<_> = loaded.iter().map(|image| image.record.clone()).collect();
     store.commit_images(&records, &[], &[])?;
     Ok(loaded)
+}
+
+fn saved_image(store: &Store, image: &ArchivedImage, name: SavedName) -> SavedImage {
+    let record = image.record.clone();
+    let document = store.image_document(&record.id).unwrap();
+    SavedImage { record, names: vec![name], document }
 }
 
 fn layer() -> Vec<u8> {
@@ -121,7 +127,7 @@ fn what_is_saved_can_be_loaded_elsewhere_with_the_same_ids() {
         canonical: "docker.io/library/a:1".into(),
         tag: "1".into(),
     };
-    let image = SavedImage { record: loaded[0].record.clone(), names: vec![name] };
+    let image = saved_image(&first, &loaded[0], name);
     let mut saved = Vec::new();
     first.save_archive(&[image], &mut saved).unwrap();
     let (_other_folder, second) = store();
@@ -140,7 +146,7 @@ fn an_oci_layout_is_loaded_and_its_digests_are_checked() {
         canonical: "docker.io/library/a:1".into(),
         tag: "1".into(),
     };
-    let image = SavedImage { record: loaded[0].record.clone(), names: vec![name] };
+    let image = saved_image(&first, &loaded[0], name);
     let mut saved = Vec::new();
     first.save_archive(&[image], &mut saved).unwrap();
     let mut layout = tar::Builder::new(Vec::new());

@@ -101,6 +101,7 @@ impl Task {
         self.hub.end_run();
         self.event("destroy", &[]);
         self.publish_removed();
+        self.core.images.release(&self.record.layers);
         true
     }
 
