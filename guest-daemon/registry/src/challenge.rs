@@ -174,4 +174,18 @@ mod tests {
         let first = parse("Bearer realm=first,realm=second");
         assert_eq!(first[0].get("realm"), "first");
     }
+
+    #[test]
+    fn damaged_headers_are_read_and_bounded() {
+        let seeds = [
+            br#"Bearer realm="https://auth.example/token",service="reg",scope="repository:a:pull""#
+                .to_vec(),
+            br#"Basic realm="a \"b\"", Negotiate, Bearer realm=x,error=invalid_token"#.to_vec(),
+        ];
+        fuzz::rounds(&seeds, |bytes| {
+            let found = parse(&String::from_utf8_lossy(bytes));
+            assert!(found.len() <= MOST_CHALLENGES + 1);
+            assert!(found.iter().all(|one| one.parameters.len() <= MOST_PARAMETERS));
+        });
+    }
 }

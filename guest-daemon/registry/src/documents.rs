@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Method, Response};
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::addresses::shown;
@@ -10,6 +11,17 @@ use crate::transport::STALLED;
 
 /// The largest manifest, index or configuration.
 pub(crate) const LARGEST_DOCUMENT: usize = 4 << 20;
+
+/// `{},` is three bytes in a document and can be two hundred in memory.
+const MOST_PARTS: usize = 100_000;
+
+/// Reads a document. One that would take up much more memory than its bytes is refused.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    if bytes.iter().filter(|byte| **byte == b',').count() > MOST_PARTS {
+        return Err("it has too many parts".to_owned());
+    }
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}
 
 /// The whole body, if it has at most `limit` bytes.
 pub(crate) async fn read_bounded(mut response: Response, limit: usize) -> Asked<Bytes> {

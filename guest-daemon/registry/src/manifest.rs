@@ -3,10 +3,10 @@
 
 use engine::ports::{Content, Descriptor, IndexEntry, Platform};
 use engine::{Error, Result};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::documents::is_digest;
+use crate::documents::{self, is_digest};
 
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -35,7 +35,7 @@ struct Document {
     config: Option<Described>,
     layers: Option<Vec<Described>>,
     manifests: Option<Vec<Described>>,
-    fs_layers: Option<Value>,
+    fs_layers: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -62,7 +62,7 @@ struct Target {
 /// Reads a document. `content_type` is what the registry calls it; `name` is for complaints.
 /// Returns its media type and its content.
 pub(crate) fn parse(content_type: &str, bytes: &[u8], name: &str) -> Result<(String, Content)> {
-    let document: Document = serde_json::from_slice(bytes)
+    let document: Document = documents::parse(bytes)
         .map_err(|error| Error::invalid(format!("the manifest of {name} is invalid: {error}")))?;
     let content_type = content_type.split(';').next().unwrap_or_default().trim();
     if document.schema_version == 1
@@ -179,7 +179,13 @@ fn entry(mut described: Described) -> Result<IndexEntry> {
 fn descriptor(described: Described) -> Result<Descriptor> {
     let Described { media_type, digest, size, .. } = described;
     if !is_digest(&digest) {
-        return Err(Error::invalid(format!("{digest:?} is no digest that is supported")));
+        return Err(Error::invalid(format!(
+            "{digest:?} is no digest that is supported (sha256:…)"
+        )));
+    }
+    // Clients have no larger numbers.
+    if i64::try_from(size).is_err() {
+        return Err(Error::invalid(format!("{digest} has no size that can be: {size}")));
     }
     Ok(Descriptor { media_type, digest, size })
 }
@@ -320,5 +326,30 @@ mod tests {
         assert!(complaint(OCI_MANIFEST, r#"{"schemaVersion":2}"#).contains("unsupported"));
         let negative = r#"{"schemaVersion":2,"config":{"digest":"DIGEST","size":-1},"layers":[]}"#;
         assert!(complaint(OCI_MANIFEST, negative).contains("is invalid"));
+    }
+
+    #[test]
+    fn documents_that_would_fill_the_memory_are_refused() {
+        let many = format!(r#"{{"manifests":[{}{{}}]}}"#, "{},".repeat(200_000));
+        assert!(complaint(OCI_INDEX, &many).contains("too many parts"));
+        let large = r#"{"config":{"digest":"DIGEST"},"layers":[{"digest":"DIGEST",
+            "size":9223372036854775808}]}"#;
+        assert!(complaint(OCI_MANIFEST, large).contains("has no size"));
+    }
+
+    #[test]
+    fn damaged_documents_are_read_or_refused() {
+        let descriptor = Descriptor { digest: DIGEST.to_owned(), size: 7, ..Descriptor::default() };
+        let (_, image) = write(&descriptor, std::slice::from_ref(&descriptor)).unwrap();
+        let index = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"digest":"{DIGEST}",
+               "size":1,"platform":{{"os":"linux","architecture":"arm64","variant":"v8"}}}}]}}"#
+        );
+        fuzz::rounds(&[image, index.into_bytes()], |bytes| {
+            if let Ok((_, Content::Image { config, layers })) = parse(OCI_MANIFEST, bytes, "x") {
+                let all = layers.iter().chain([&config]);
+                assert!(all.into_iter().all(|part| is_digest(&part.digest)));
+            }
+        });
     }
 }

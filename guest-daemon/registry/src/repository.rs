@@ -282,7 +282,7 @@ async fn all_tags(endpoint: &Endpoint, path: &str) -> Asked<Vec<String>> {
         let response = endpoint.ask_patiently(Method::GET, &url, &HeaderMap::new()).await?;
         next = next_page(&response, &url);
         let body = read_bounded(response, LARGEST_DOCUMENT).await?;
-        let page: Tags = serde_json::from_slice(&body)
+        let page: Tags = documents::parse(&body)
             .map_err(|error| Failure::wrong(format!("the list of tags is invalid: {error}")))?;
         let page = page.tags.unwrap_or_default();
         if page.is_empty() {

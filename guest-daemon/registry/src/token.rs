@@ -73,6 +73,8 @@ pub(crate) async fn fetch(transport: &Transport, wish: &Wish<'_>) -> Asked<Token
     Ok(Token { header, until, refresh: answer.refresh_token.unwrap_or_default() })
 }
 
+/// It may be of another domain, as Docker Hub's and GitLab's are: the credentials are for this
+/// registry only, which could have them by asking for them itself.
 fn realm(wish: &Wish<'_>) -> Asked<Url> {
     let text = wish.challenge.get("realm");
     let realm: Url = text
