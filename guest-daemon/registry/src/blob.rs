@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::Error;
 use engine::images::ByteStream;
-use engine::ports::Descriptor;
+use engine::ports::{Descriptor, Waiting};
 use futures::StreamExt;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
@@ -35,9 +35,10 @@ struct Download {
     skip: u64,
     failures: usize,
     failed_at: u64,
+    waiting: Waiting,
 }
 
-pub(crate) fn stream(repository: Arc<Inner>, blob: Descriptor) -> ByteStream {
+pub(crate) fn stream(repository: Arc<Inner>, blob: Descriptor, waiting: Waiting) -> ByteStream {
     let download = Download {
         repository,
         blob,
@@ -47,6 +48,7 @@ pub(crate) fn stream(repository: Arc<Inner>, blob: Descriptor) -> ByteStream {
         skip: 0,
         failures: 0,
         failed_at: 0,
+        waiting,
     };
     futures::stream::try_unfold(download, |mut download| async move {
         match download.next().await {
@@ -146,8 +148,17 @@ impl Download {
             FIRST_PAUSE * 2u32.saturating_pow(u32::try_from(self.failures).unwrap_or(8) - 1);
         let Some(pause) = failure.wait(doubled.min(LONGEST_PAUSE)) else { return Err(failure) };
         tracing::info!(digest = self.blob.digest, at = self.offset, ?failure, "a download goes on");
-        tokio::time::sleep(pause).await;
+        self.wait(pause).await;
         Ok(())
+    }
+
+    async fn wait(&self, mut left: Duration) {
+        while !left.is_zero() {
+            (self.waiting)(left.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX));
+            let step = left.min(Duration::from_secs(1));
+            tokio::time::sleep(step).await;
+            left -= step;
+        }
     }
 
     /// The end: one byte more would be a lie about the size.

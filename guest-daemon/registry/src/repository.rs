@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use engine::images::ByteStream;
 use engine::images::reference::Reference;
-use engine::ports::{Access, Credentials, Descriptor, Manifest, Outgoing, Repository};
+use engine::ports::{Access, Credentials, Descriptor, Manifest, Outgoing, Repository, Waiting};
 use engine::{Error, Result};
 use futures::future::BoxFuture;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LINK};
@@ -196,8 +196,8 @@ impl Repository for HttpRepository {
         }
     }
 
-    fn blob(&self, blob: &Descriptor) -> ByteStream {
-        blob::stream(Arc::clone(&self.inner), blob.clone())
+    fn blob(&self, blob: &Descriptor, waiting: Waiting) -> ByteStream {
+        blob::stream(Arc::clone(&self.inner), blob.clone(), waiting)
     }
 
     async fn has_blob(&self, digest: &str) -> Result<bool> {

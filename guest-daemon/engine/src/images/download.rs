@@ -26,6 +26,8 @@ const LINE: u64 = 512 * 1024;
 enum Step {
     Waiting,
     Downloading(u64),
+    /// It broke, and goes on in so many seconds.
+    Retrying(u64),
     /// All bytes are here.
     Arrived,
 }
@@ -148,6 +150,10 @@ impl Lines<'_> {
             Step::Waiting => self.say("Waiting", 0, 0).await,
             Step::Downloading(0) => {}
             Step::Downloading(bytes) => self.say("Downloading", bytes, size).await,
+            Step::Retrying(seconds) => {
+                let s = if seconds == 1 { "" } else { "s" };
+                self.say(&format!("Retrying in {seconds} second{s}"), 0, 0).await;
+            }
             Step::Arrived => self.say("Verifying Checksum", 0, 0).await,
         }
     }
@@ -203,7 +209,11 @@ async fn transfer(
     steps: &watch::Sender<Step>,
 ) -> Fetched<()> {
     steps.send_replace(Step::Downloading(0));
-    let mut content = repository.blob(&wanted.blob);
+    let told = steps.clone();
+    let waiting = Arc::new(move |seconds| {
+        told.send_replace(Step::Retrying(seconds));
+    });
+    let mut content = repository.blob(&wanted.blob, waiting);
     let (mut got, mut told) = (0, 0);
     while let Some(part) = content.next().await {
         let part = part.map_err(Failed::from_io)?;

@@ -19,7 +19,7 @@ pub use namespaces::{NamespaceMode, SharedMemory, UserMap};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
 pub use registry::{
     Access, Content, Credentials, Descriptor, Download, Found, IndexEntry, Manifest, Outgoing,
-    Platform, Registry, Repository,
+    Platform, Registry, Repository, Waiting,
 };
 pub use runtime::{
     Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Listed, Mount, OutputPipe, Process,

@@ -47,7 +47,7 @@ pub trait Repository: Send + Sync + 'static {
 
     /// A blob as it comes: exactly as long as the descriptor says or an error, resumed where it
     /// breaks, not checked.
-    fn blob(&self, blob: &Descriptor) -> ByteStream;
+    fn blob(&self, blob: &Descriptor, waiting: Waiting) -> ByteStream;
 
     async fn has_blob(&self, digest: &str) -> Result<bool>;
 
@@ -71,6 +71,9 @@ pub enum Access {
     Pull,
     Push,
 }
+/// Is told how many seconds are left until something is tried again.
+pub type Waiting = Arc<dyn Fn(u64) + Send + Sync>;
+
 
 /// Who asks. All empty is nobody in particular.
 #[derive(Clone, Default, PartialEq, Eq)]

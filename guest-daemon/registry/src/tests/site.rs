@@ -232,7 +232,8 @@ pub(crate) async fn read(
     repository: &dyn Repository,
     blob: &Descriptor,
 ) -> Result<Vec<u8>, String> {
+    let waiting = std::sync::Arc::new(|_| {});
     let parts: Vec<Bytes> =
-        repository.blob(blob).try_collect().await.map_err(|error| error.to_string())?;
+        repository.blob(blob, waiting).try_collect().await.map_err(|error| error.to_string())?;
     Ok(parts.concat())
 }

@@ -13,7 +13,7 @@ use crate::images::ByteStream;
 use crate::images::reference::Reference;
 use crate::ports::{
     Access, Content, Credentials, Descriptor, Download, Found, IndexEntry, Manifest, Outgoing,
-    Platform, Registry, Repository,
+    Platform, Registry, Repository, Waiting,
 };
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -197,7 +197,7 @@ impl Repository for FakeRepository {
         found.ok_or_else(|| Error::not_found("blob unknown: blob unknown to registry"))
     }
 
-    fn blob(&self, blob: &Descriptor) -> ByteStream {
+    fn blob(&self, blob: &Descriptor, waiting: Waiting) -> ByteStream {
         let state = self.ask(format!("blob {}", blob.digest));
         let found = state.blobs.get(&self.name).and_then(|all| all.get(&blob.digest)).cloned();
         let usual = found.map(|content| (content, true));
@@ -210,7 +210,11 @@ impl Repository for FakeRepository {
         let parts: Vec<_> =
             content.chunks(512).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
         let parts = futures::stream::iter(parts);
-        if ends { parts.boxed() } else { parts.chain(futures::stream::pending()).boxed() }
+        if ends {
+            return parts.boxed();
+        }
+        waiting(2);
+        parts.chain(futures::stream::pending()).boxed()
     }
 
     async fn has_blob(&self, digest: &str) -> Result<bool> {
