@@ -42,6 +42,7 @@ struct Lists {
     insecure_registries: Vec<String>,
     mirrors: Vec<String>,
     storage_drivers: Vec<String>,
+    signature_policy: String,
 }
 
 /// `variable` looks into the daemon's environment.
@@ -52,6 +53,7 @@ pub(crate) fn choose(options: &EngineOptions, variable: impl Fn(&str) -> Option<
         insecure_registries: options.insecure_registries.clone(),
         mirrors: options.registry_mirrors.clone(),
         storage_drivers: options.storage_driver.iter().cloned().collect(),
+        signature_policy: String::new(),
     };
     let refused = environment::variables(&options.env).1;
     let mut warnings: Vec<String> = refused
@@ -76,6 +78,7 @@ pub(crate) fn choose(options: &EngineOptions, variable: impl Fn(&str) -> Option<
     chosen.settings.labels = labels(&lists.labels, &mut warnings);
     chosen.settings.registries =
         registries::choose(&lists.insecure_registries, &lists.mirrors, &mut warnings);
+    chosen.settings.registries.signature_policy = lists.signature_policy;
     fill_proxies(&mut chosen.settings.proxies, variable);
     chosen.settings.warnings = warnings;
     chosen

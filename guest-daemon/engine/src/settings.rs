@@ -30,6 +30,8 @@ pub struct Registries {
     pub insecure_hosts: Vec<String>,
     /// URLs with a slash at their end that are asked before Docker Hub, in this order.
     pub mirrors: Vec<String>,
+    /// The file that says whose signatures images need; empty for none.
+    pub signature_policy: String,
 }
 
 impl Default for Registries {
@@ -38,6 +40,7 @@ impl Default for Registries {
             insecure_networks: ["::1/128", "127.0.0.0/8"].map(str::to_owned).to_vec(),
             insecure_hosts: Vec::new(),
             mirrors: Vec::new(),
+            signature_policy: String::new(),
         }
     }
 }

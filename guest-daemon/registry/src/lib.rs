@@ -20,6 +20,7 @@ mod login;
 mod manifest;
 mod repository;
 mod search;
+mod signatures;
 mod token;
 mod transport;
 mod upload;

@@ -1,5 +1,6 @@
 //! One repository: finds the place that has it and asks there.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoints::{self, Wanted};
 use crate::failure::{Asked, Failure};
 use crate::transport::Call;
-use crate::{blob, manifest, upload};
+use crate::{blob, documents, manifest, signatures, upload};
 
 /// More tags a registry does not have, or does not mean well.
 const MOST_TAGS: usize = 100_000;
@@ -86,7 +87,7 @@ impl Inner {
     }
 
     /// Asks one place after the other until one answers; that one is asked from then on.
-    async fn first<T>(
+    pub(crate) async fn first<T>(
         &self,
         ask: impl Fn(Arc<Endpoint>) -> BoxFuture<'static, Asked<T>>,
     ) -> Result<T> {
@@ -186,6 +187,14 @@ impl Repository for HttpRepository {
             .await
     }
 
+    async fn permit(&self, image: &Reference, digests: &[String]) -> Result<()> {
+        let policy = &self.inner.options.registries.signature_policy;
+        if policy.is_empty() {
+            return Ok(());
+        }
+        signatures::check(&self.inner, Path::new(policy), image, digests).await
+    }
+
     async fn document(&self, blob: &Descriptor) -> Result<Bytes> {
         let endpoint = self.inner.current().await?;
         let path = self.inner.path(&format!("blobs/{}", blob.digest));
@@ -252,7 +261,11 @@ fn said_digest(response: &Response) -> Option<String> {
 }
 
 /// A manifest's media type and bytes. Asked for by digest, it has that digest.
-async fn document(endpoint: &Endpoint, path: &str, target: &str) -> Asked<(String, Bytes)> {
+pub(crate) async fn document(
+    endpoint: &Endpoint,
+    path: &str,
+    target: &str,
+) -> Asked<(String, Bytes)> {
     let url = endpoint.at(path)?;
     let response = endpoint.ask_patiently(Method::GET, &url, &accept_manifests()).await?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -264,7 +277,7 @@ async fn document(endpoint: &Endpoint, path: &str, target: &str) -> Asked<(Strin
     Ok((kind, bytes))
 }
 
-async fn small_blob(endpoint: &Endpoint, path: &str, digest: &str) -> Asked<Bytes> {
+pub(crate) async fn small_blob(endpoint: &Endpoint, path: &str, digest: &str) -> Asked<Bytes> {
     let url = endpoint.at(path)?;
     let response = endpoint.ask_patiently(Method::GET, &url, &HeaderMap::new()).await?;
     let bytes = read_bounded(response, LARGEST_DOCUMENT).await?;

@@ -5,4 +5,4 @@ mod downloads;
 mod encryption;
 mod faults;
 mod pushing;
-mod site;
+pub(crate) mod site;

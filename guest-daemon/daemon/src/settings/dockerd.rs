@@ -114,6 +114,7 @@ pub(super) fn apply(option: &str, chosen: &mut Chosen, lists: &mut Lists) -> Res
         "label" => lists.labels.push(own),
         "insecure-registry" => lists.insecure_registries.push(own),
         "registry-mirror" => lists.mirrors.push(own),
+        "signature-policy" => lists.signature_policy = own,
         "s" | "storage-driver" => lists.storage_drivers.push(own),
         "http-proxy" => chosen.settings.proxies.http = own,
         "https-proxy" => chosen.settings.proxies.https = own,

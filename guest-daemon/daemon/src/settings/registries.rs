@@ -33,7 +33,12 @@ pub(super) fn choose(
     for network in usual.insecure_networks {
         once(&mut networks, network);
     }
-    Registries { insecure_networks: networks, insecure_hosts: hosts, mirrors: urls }
+    Registries {
+        insecure_networks: networks,
+        insecure_hosts: hosts,
+        mirrors: urls,
+        signature_policy: String::new(),
+    }
 }
 
 fn once(list: &mut Vec<String>, value: String) {

@@ -38,6 +38,7 @@ fn dockerd_s_options_take_effect_with_or_without_dashes() {
         "label=tier=ci",
         "registry-mirror=https://mirror.lan",
         "insecure-registry=reg.lan:5000",
+        "signature-policy=/etc/docker/policy.json",
         "storage-driver=overlay2",
         "live-restore",
         "userland-proxy=false",
@@ -60,6 +61,7 @@ fn dockerd_s_options_take_effect_with_or_without_dashes() {
     assert!(containers.no_new_privileges);
     assert_eq!(settings.labels, ["tier=ci"]);
     assert_eq!(settings.registries.mirrors, ["https://mirror.lan/"]);
+    assert_eq!(settings.registries.signature_policy, "/etc/docker/policy.json");
     assert_eq!(settings.registries.insecure_hosts, ["reg.lan:5000"]);
 }
 

@@ -51,10 +51,13 @@ struct Pull {
     progress: mpsc::Sender<Progress>,
 }
 
-/// An image's parts, and what its index says it is for.
+/// An image of a manifest or an index.
 struct Chosen {
+    /// Its manifest's digest, and those of the indexes that lead to it.
+    digests: Vec<String>,
     config: Descriptor,
     layers: Vec<Descriptor>,
+    /// What its index says it is for.
     listed: Option<Platform>,
 }
 
@@ -133,14 +136,21 @@ impl Pull {
         let Some(id) = here else { return Ok(None) };
         let digest = self.repository.digest(tag).await.map_err(|error| told(error, target))?;
         let Some(digest) = digest else { return Ok(None) };
+        if !self.is_here(&id, &format!("{}@{digest}", target.repository())) {
+            return Ok(None);
+        }
+        // Where it is not the index that was signed, the whole way is looked at.
+        let permitted = self.repository.permit(target, std::slice::from_ref(&digest)).await;
+        Ok(permitted.is_ok().then_some(Resolved::Known { digest, id }))
+    }
+
+    /// Whether an image has this name and is for the platform.
+    fn is_here(&self, id: &str, name: &str) -> bool {
         let state = self.images.state();
-        let name = format!("{}@{digest}", target.repository());
-        let same = state.references.get(&name) == Some(&id);
-        let fits = state
-            .images
-            .get(&id)
-            .is_some_and(|image| platform::is_same(&platform::of(image), &self.platform));
-        Ok((same && fits).then_some(Resolved::Known { digest, id }))
+        let fits =
+            |image: &Arc<ImageRecord>| platform::is_same(&platform::of(image), &self.platform);
+        state.references.get(name).is_some_and(|named| named == id)
+            && state.images.get(id).is_some_and(fits)
     }
 
     async fn run(
@@ -174,7 +184,8 @@ impl Pull {
             Resolved::Known { digest, id } => (digest, id, None, None),
             Resolved::Manifest(manifest) => {
                 let digest = manifest.descriptor.digest.clone();
-                let Chosen { config, layers, listed } = self.choose(manifest).await?;
+                let Chosen { digests, config, layers, listed } = self.choose(manifest).await?;
+                self.repository.permit(target, &digests).await?;
                 let new = self.fetch(&config, layers).await?;
                 (digest, config.digest, new, listed)
             }
@@ -191,13 +202,14 @@ impl Pull {
 
     /// The image of an index that is for the platform.
     async fn choose(&self, manifest: Manifest) -> Result<Chosen> {
+        let digest = manifest.descriptor.digest;
         let entries = match manifest.content {
             Content::Image { config, layers } => {
-                return Ok(Chosen { config, layers, listed: None });
+                return Ok(Chosen { digests: vec![digest], config, layers, listed: None });
             }
             Content::Index(entries) => entries,
         };
-        let found = self.within(&entries, DEEPEST_INDEX).await?;
+        let found = self.within(&entries, vec![digest]).await?;
         found.ok_or_else(|| {
             Error::not_found(format!(
                 "no matching manifest for {} in the manifest list entries",
@@ -209,18 +221,19 @@ impl Pull {
     fn within<'a>(
         &'a self,
         entries: &'a [IndexEntry],
-        depth: usize,
+        above: Vec<String>,
     ) -> BoxFuture<'a, Result<Option<Chosen>>> {
         async move {
             for entry in platform::fitting(entries, &self.platform) {
                 let manifest = self.repository.manifest(&entry.descriptor.digest).await?;
+                let digests = [above.as_slice(), &[manifest.descriptor.digest]].concat();
                 match manifest.content {
                     Content::Image { config, layers } => {
                         let listed = entry.platform.clone();
-                        return Ok(Some(Chosen { config, layers, listed }));
+                        return Ok(Some(Chosen { digests, config, layers, listed }));
                     }
-                    Content::Index(inner) if depth > 0 => {
-                        if let Some(found) = self.within(&inner, depth - 1).await? {
+                    Content::Index(inner) if digests.len() <= DEEPEST_INDEX => {
+                        if let Some(found) = self.within(&inner, digests).await? {
                             return Ok(Some(found));
                         }
                     }

@@ -1,5 +1,7 @@
 //! The port behind which other machines keep images: registries.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -42,6 +44,10 @@ pub trait Repository: Send + Sync + 'static {
     /// What a tag or a digest stands for.
     async fn manifest(&self, target: &str) -> Result<Manifest>;
 
+    /// Fails when the policy for signatures does not let an image in. `digests` are its manifest's
+    /// and those of the indexes that lead to it.
+    async fn permit(&self, image: &Reference, digests: &[String]) -> Result<()>;
+
     /// A small blob, whole and checked.
     async fn document(&self, blob: &Descriptor) -> Result<Bytes>;
 
@@ -65,15 +71,15 @@ pub trait Repository: Send + Sync + 'static {
     ) -> Result<Descriptor>;
 }
 
+/// Is told how many seconds are left until something is tried again.
+pub type Waiting = Arc<dyn Fn(u64) + Send + Sync>;
+
 /// What is to be done there; tokens are asked for no more than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Pull,
     Push,
 }
-/// Is told how many seconds are left until something is tried again.
-pub type Waiting = Arc<dyn Fn(u64) + Send + Sync>;
-
 
 /// Who asks. All empty is nobody in particular.
 #[derive(Clone, Default, PartialEq, Eq)]

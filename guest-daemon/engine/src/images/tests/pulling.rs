@@ -353,3 +353,40 @@ async fn a_pulled_image_goes_with_its_tag_unless_it_is_in_use() {
     );
     assert!(matches!(removed[2], Removed::Deleted(_)));
 }
+
+#[tokio::test]
+async fn what_the_signature_policy_refuses_is_not_fetched() {
+    let world = World::new().await;
+    let digest = world.remote.add("tool:1", "amd64", &[layer("a")]);
+    let index = world.remote.add_index("tool:both", &[("amd64", &digest)]);
+    world.remote.distrust(&digest);
+    let told = pull(&world, "tool", "1").await;
+    assert_eq!(told.last().unwrap(), "error: rejected by the signature policy");
+    assert!(world.engine.images.inspect("tool:1").is_err());
+    assert!(!world.remote.asked().iter().any(|asked| asked.starts_with("blob")));
+    // Whoever signed the index has signed the image in it.
+    let told = pull(&world, "tool", "both").await;
+    assert_eq!(told.last().unwrap(), ": Status: Downloaded newer image for tool:both");
+    // What is here already is judged again.
+    world.remote.distrust(&index);
+    let told = pull(&world, "tool", "both").await;
+    assert_eq!(told.last().unwrap(), "error: rejected by the signature policy");
+}
+
+#[tokio::test]
+async fn a_download_that_waits_says_for_how_long() {
+    let world = World::new().await;
+    world.remote.add("tool:1", "amd64", &[layer("a")]);
+    world.remote.stall_after(&engine_store::digest_of(&layer("a")), &[]);
+    let mut stream = world.engine.images.pull(request("tool", "1")).await.unwrap();
+    within(async {
+        while let Some(line) = stream.next().await {
+            if matches!(&line, Progress::Status { status, .. } if status == "Retrying in 2 seconds")
+            {
+                return;
+            }
+        }
+        panic!("nothing was said");
+    })
+    .await;
+}

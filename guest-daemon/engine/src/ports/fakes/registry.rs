@@ -1,6 +1,6 @@
 //! Registries in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -36,6 +36,8 @@ struct State {
     asked: Vec<String>,
     /// By address: what is no image.
     files: BTreeMap<String, Vec<u8>>,
+    /// Digests that the policy does not let in.
+    distrusted: BTreeSet<String>,
 }
 
 impl FakeRegistry {
@@ -90,10 +92,15 @@ impl FakeRegistry {
         self.state().instead.insert(digest.to_owned(), (content, true));
     }
 
-    /// Sends these bytes for a blob and then nothing, without an end.
+    /// Says that it waits, sends these bytes for a blob and then nothing, without an end.
     pub fn stall_after(&self, digest: &str, content: &[u8]) {
         let content = Bytes::copy_from_slice(content);
         self.state().instead.insert(digest.to_owned(), (content, false));
+    }
+
+    /// From now on an image of this digest is refused.
+    pub fn distrust(&self, digest: &str) {
+        self.state().distrusted.insert(digest.to_owned());
     }
 
     /// Sends all blobs as they are again.
@@ -189,6 +196,14 @@ impl Repository for FakeRepository {
         }
         let found = state.manifests.get(&self.name).and_then(|all| all.get(target)).cloned();
         found.ok_or_else(|| Error::not_found("manifest unknown: manifest unknown"))
+    }
+
+    async fn permit(&self, _: &Reference, digests: &[String]) -> Result<()> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if digests.iter().all(|digest| state.distrusted.contains(digest)) {
+            return Err(Error::new(Kind::Forbidden, "rejected by the signature policy"));
+        }
+        Ok(())
     }
 
     async fn document(&self, blob: &Descriptor) -> Result<Bytes> {
