@@ -32,7 +32,8 @@ pub(crate) fn check_new(folder: impl AsFd, bytes: u64) -> io::Result<()> {
 }
 
 fn enough(disk: &rustix::fs::StatVfs, bytes: u64) -> io::Result<()> {
-    if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes {
+    // Some file systems, such as those of programs, count nothing.
+    if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < bytes {
         return Err(rustix::io::Errno::NOSPC.into());
     }
     Ok(())
