@@ -20,6 +20,8 @@ const ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 const PAYLOAD_TYPE: &str = "cosign container image signature";
 /// Signatures of one image that are looked at.
 const MOST: usize = 32;
+/// Honest ones have some hundred bytes.
+const LARGEST_PAYLOAD: usize = 64 << 10;
 
 /// A signature, not yet verified.
 #[derive(Debug)]
@@ -127,7 +129,8 @@ async fn fetch(
             Box::pin(async move { small_blob(&endpoint, &path, &digest).await })
         })
         .await?;
-    Ok(Some(Signature { digest: digest.to_owned(), payload, signature }))
+    let found = Signature { digest: digest.to_owned(), payload, signature };
+    Ok(Some(found).filter(|found| found.payload.len() <= LARGEST_PAYLOAD))
 }
 
 impl Signature {
