@@ -352,7 +352,7 @@ fn asked(name: &str, tag: &str) -> Result<Reference> {
     // `docker pull -a` of old clients ends so.
     let name = name.strip_suffix(':').unwrap_or(name);
     let mut asked = Reference::parse(name)?;
-    if tag.starts_with("sha256:") {
+    if ["sha256:", "sha384:", "sha512:"].iter().any(|algorithm| tag.starts_with(algorithm)) {
         asked = Reference::parse(&format!("{}@{tag}", asked.familiar_repository()))?;
     } else if !tag.is_empty() {
         asked = asked.with_tag(tag)?;

@@ -29,7 +29,7 @@ impl Reference {
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) if is_digest(digest) => (name, Some(digest.to_owned())),
-            Some(_) => return Err(invalid()),
+            Some((_, digest)) => return Err(unsupported(digest).unwrap_or_else(invalid)),
             None => (text, None),
         };
         let (domain, rest) = split_domain(name);
@@ -119,6 +119,14 @@ impl Reference {
         let digest = self.digest.as_ref().map_or_else(String::new, |digest| format!("@{digest}"));
         tag + &digest
     }
+}
+
+/// What other algorithms would be for a digest that is one.
+fn unsupported(digest: &str) -> Option<Error> {
+    let algorithm = ["sha384", "sha512"].into_iter().find(|algorithm| {
+        digest.strip_prefix(algorithm).is_some_and(|rest| rest.starts_with(':'))
+    })?;
+    Some(Error::invalid(format!("unsupported digest algorithm {algorithm}: only sha256 is known")))
 }
 
 fn invalid() -> Error {
