@@ -23,8 +23,10 @@ use crate::settings::Chosen;
 /// In memory: gone after a boot, not after a restart of the daemon.
 const RUN_ROOT: &str = "/run/docker";
 
-/// What registries have to prove, and how we do: on the data disk, see the image's `/etc/docker`.
+/// What registries have to prove, and how we do.
 const CERTIFICATES: &str = "/etc/docker/certs.d";
+/// The image's `/etc/docker` leads here, so that what is put there stays.
+const CONFIGURATION: &str = "/var/lib/docker/etc/certs.d";
 
 /// How long ending them may take; init kills everything a little later.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -39,6 +41,9 @@ pub(crate) async fn open(
     runtime: NamespaceRuntime,
     control: Arc<Control>,
 ) -> anyhow::Result<Arc<Engine>> {
+    if let Err(error) = std::fs::create_dir_all(CONFIGURATION) {
+        tracing::warn!(%error, "/etc/docker is not there");
+    }
     let run_root = PathBuf::from(RUN_ROOT);
     let options = engine_network::Options {
         mtu: chosen.mtu,

@@ -16,7 +16,6 @@ const DIRECTORIES: &[(&str, u32)] = &[
     ("bin", 0o755),
     ("dev", 0o755),
     ("etc", 0o755),
-    ("etc/docker", 0o755),
     ("newroot", 0o755),
     ("proc", 0o555),
     ("root", 0o700),
@@ -42,8 +41,8 @@ pub(super) fn build(root: &Path, sources: &Sources, cache: &Path, target: &Path)
     archive.character_device("dev/console", 0o600, (5, 1));
     archive.character_device("dev/null", 0o666, (1, 3));
     archive.symlink("var/run", "/run");
-    // Certificates of registries, where they outlive the machine's memory.
-    archive.symlink("etc/docker/certs.d", "/var/lib/docker/certs.d");
+    // Certificates of registries and the like, where they outlive the machine's memory.
+    archive.symlink("etc/docker", "/var/lib/docker/etc");
     archive.file("etc/passwd", 0o644, PASSWD.as_bytes());
     archive.file("etc/group", 0o644, GROUP.as_bytes());
     archive.file("init", 0o755, &std::fs::read(&daemon).context("reading the daemon")?);
