@@ -104,10 +104,7 @@ pub(crate) struct Filled<R> {
 impl<R: Read> Read for Filled<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at >= self.part.0 + self.part.1 {
-            match self.parts.next() {
-                Some(part) => self.part = part,
-                None => self.part = (self.size, 0),
-            }
+            self.part = self.parts.next().unwrap_or((self.size, 0));
             if self.part.0 >= self.size {
                 break;
             }

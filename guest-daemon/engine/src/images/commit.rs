@@ -94,7 +94,7 @@ impl Images {
         blocking(move || {
             for diff_id in below {
                 if store.layer(&diff_id)?.is_none() {
-                    return Err(StoreError::Missing(format!("layer {diff_id}")).into());
+                    return Err(StoreError::Missing(format!("layer {diff_id}")));
                 }
             }
             if layer.is_empty_layer() {

@@ -38,7 +38,7 @@ impl Images {
             let (record, pin) = self.hold(&image.record.id)?;
             pins.push(pin);
             let store = self.inner.store.clone();
-            image.document = blocking(move || Ok(store.image_document(&record.id)?)).await?;
+            image.document = blocking(move || store.image_document(&record.id)).await?;
         }
         for image in &images {
             self.event("save", &image.record.id, &image.record.id);
