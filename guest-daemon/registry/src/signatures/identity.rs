@@ -19,8 +19,8 @@ pub(super) enum Identity {
     ExactRepository {
         docker_repository: String,
     },
-    #[serde(rename_all = "camelCase")]
-    RemapIdentity {
+    #[serde(rename = "remapIdentity", rename_all = "camelCase")]
+    Remapped {
         prefix: String,
         signed_prefix: String,
     },
@@ -40,7 +40,7 @@ impl Identity {
             }
             Self::ExactRepository { docker_repository } => Reference::parse(docker_repository)
                 .is_ok_and(|wanted| wanted.repository() == parsed.repository()),
-            Self::RemapIdentity { prefix, signed_prefix } => {
+            Self::Remapped { prefix, signed_prefix } => {
                 is_usual(&remapped(image, prefix, signed_prefix), &parsed)
             }
         };
