@@ -105,6 +105,7 @@ async fn info_shows_what_the_engine_was_told_to_be_like() {
             insecure_networks: vec![text("10.0.0.0/8")],
             insecure_hosts: vec![text("reg.lan:5000")],
             mirrors: vec![text("https://mirror.lan/")],
+            ..Registries::default()
         },
         proxies: Proxies { https: text("http://joe:secret@proxy:3128"), ..Proxies::default() },
         debug: true,
