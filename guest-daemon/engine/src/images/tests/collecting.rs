@@ -113,7 +113,7 @@ async fn an_archive_with_one_bad_image_leaves_nothing_of_the_others() {
         archive.extend_from_slice(&part.unwrap());
     }
     // The archive says that the second image's layer is the first's.
-    let (from, to) = (other[7..].as_bytes(), tool[7..].as_bytes());
+    let (from, to) = (&other.as_bytes()[7..], &tool.as_bytes()[7..]);
     let at: Vec<usize> =
         (0..archive.len() - 64).filter(|at| archive[*at..].starts_with(from)).collect();
     let in_manifest = archive.windows(8).position(|window| window == b"\"Config\"").unwrap();
