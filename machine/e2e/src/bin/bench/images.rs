@@ -2,11 +2,12 @@
 //! this machine's loopback address.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use machine_e2e::registry::Registry;
-use machine_e2e::{Machine, Run, archive};
+use machine_e2e::{Machine, archive};
 use serde_json::json;
 
 use crate::Table;
@@ -30,10 +31,12 @@ pub(crate) fn images(table: &mut Table) -> Result<()> {
     let mut layers = layers(Path::new("/usr"))?;
     let config = json!({"Cmd": ["sh"]});
     let (first, second) = (format!("{name}:1"), format!("{name}:2"));
-    let archive = archive::docker_archive(&first, config.clone(), &layers)?;
+    let folder = tempfile::tempdir()?;
+    let (archive, changed) = (folder.path().join("first.tar"), folder.path().join("second.tar"));
+    std::fs::write(&archive, archive::docker_archive(&first, config.clone(), &layers)?)?;
     layers[LAYERS - 1] = archive::layer(&[("changed", &vec![b'x'; 1 << 20])])?;
-    push(&archive, &first)?;
-    push(&archive::docker_archive(&second, config, &layers)?, &second)?;
+    std::fs::write(&changed, archive::docker_archive(&second, config, &layers)?)?;
+    push(&[(&archive, &first), (&changed, &second)])?;
     let reference = Reference::start_like(&machine)?;
     let sides = sides(&machine, &reference);
     let mut measured = Vec::new();
@@ -77,12 +80,27 @@ fn layers(from: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 /// From a machine of its own, so that the one which is measured has not seen it.
-fn push(archive: &[u8], name: &str) -> Result<()> {
+fn push(images: &[(&Path, &str)]) -> Result<()> {
     let insecure = format!("{LAPTOP}/32");
     let flags = ["--memory", "1024", "--engine-insecure-registry", &insecure];
     let maker = Machine::create("maker", &flags)?;
-    maker.docker(["load"]).run_with(archive)?.ok()?;
-    maker.docker(["push", "-q", name]).run()?.ok()
+    for (archive, name) in images {
+        timed(maker.docker(["load", "-q", "-i", path(archive)?]))?;
+        timed(maker.docker(["push", "-q", name]))?;
+    }
+    Ok(())
+}
+
+fn path(of: &Path) -> Result<&str> {
+    of.to_str().context("a path that is no text")
+}
+
+/// The seconds that a command takes, however many these are.
+fn timed(mut command: Command) -> Result<f64> {
+    let begun = Instant::now();
+    let ended = command.output()?;
+    ensure!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    Ok(begun.elapsed().as_secs_f64())
 }
 
 /// Seconds and MiB.
@@ -95,21 +113,17 @@ struct Round {
     memory: f64,
 }
 
-fn round(side: &Side<'_>, archive: &[u8], name: &str) -> Result<Round> {
-    let timed = |words: &[&str], input: &[u8]| -> Result<f64> {
-        let begun = Instant::now();
-        (side.docker)(words).run_with(input)?.ok().with_context(|| words.join(" "))?;
-        Ok(begun.elapsed().as_secs_f64())
-    };
+fn round(side: &Side<'_>, archive: &Path, name: &str) -> Result<Round> {
+    let timed = |words: &[&str]| timed((side.docker)(words));
     let (first, second) = (format!("{name}:1"), format!("{name}:2"));
     let before = side.weight()?;
-    let load = timed(&["load", "-q"], archive)?;
-    timed(&["rmi", &first], &[])?;
+    let load = timed(&["load", "-q", "-i", path(archive)?])?;
+    timed(&["rmi", &first])?;
     let empty = side.weight()?;
-    let pull = timed(&["pull", "-q", &first], &[])?;
+    let pull = timed(&["pull", "-q", &first])?;
     let full = side.weight()?;
-    let changed = timed(&["pull", "-q", &second], &[])?;
-    timed(&["rmi", &first, &second], &[])?;
+    let changed = timed(&["pull", "-q", &second])?;
+    timed(&["rmi", &first, &second])?;
     Ok(Round {
         load,
         pull,
