@@ -1,6 +1,7 @@
 //! One machine with a busybox image.
 
 use std::process::Command;
+use std::sync::Mutex;
 
 use anyhow::{Result, ensure};
 use machine_e2e::{Machine, Run, archive};
@@ -8,6 +9,8 @@ use serde_json::{Value, json};
 
 pub(crate) struct Fixture {
     pub(crate) machine: Machine,
+    /// An engine refuses a second prune while one runs.
+    pub(crate) prunes: Mutex<()>,
 }
 
 impl Fixture {
@@ -25,7 +28,7 @@ impl Fixture {
         )?;
         let loaded = machine.docker(["load"]).run_with(&image)?;
         ensure!(loaded.text()?.contains("Loaded image: busybox:latest"), "{loaded}");
-        Ok(Self { machine })
+        Ok(Self { machine, prunes: Mutex::default() })
     }
 
     /// Debian forky's docker command.

@@ -18,22 +18,23 @@ fn status(on: &Fixture, name: &str) -> Result<String> {
 }
 
 fn follows(on: &Fixture) -> Result<()> {
+    // A name that the engine gives could begin with a word alone, and the filter finds beginnings.
     let check = ["--health-cmd", "echo looked; test -f /well", "--health-interval", "100ms"];
-    let words = [&["run", "-d", "--name", "patient"], &check[..], &["--health-retries", "2"]];
+    let words = [&["run", "-d", "--name", "in-care"], &check[..], &["--health-retries", "2"]];
     on.text(&[&words.concat()[..], &["busybox", "sleep", "1000"]].concat())?;
-    eventually("it is unhealthy", || Ok(status(on, "patient")?.ends_with("(unhealthy)")))?;
-    on.text(&["exec", "patient", "touch", "/well"])?;
-    eventually("it is healthy", || Ok(status(on, "patient")?.ends_with("(healthy)")))?;
+    eventually("it is unhealthy", || Ok(status(on, "in-care")?.ends_with("(unhealthy)")))?;
+    on.text(&["exec", "in-care", "touch", "/well"])?;
+    eventually("it is healthy", || Ok(status(on, "in-care")?.ends_with("(healthy)")))?;
     let found = on.text(&["ps", "--filter", "health=healthy", "--format", "{{.Names}}"])?;
-    ensure!(found.lines().any(|name| name == "patient"), "{found}");
-    let health = &on.inspect("patient")?["State"]["Health"];
+    ensure!(found.lines().any(|name| name == "in-care"), "{found}");
+    let health = &on.inspect("in-care")?["State"]["Health"];
     ensure!(health["Status"] == "healthy" && health["FailingStreak"] == 0, "{health}");
     let log = health["Log"].as_array().cloned().unwrap_or_default();
     ensure!((1..=5).contains(&log.len()), "{health}");
     ensure!(log.iter().all(|result| result["Output"] == "looked\n"), "{health}");
-    on.text(&["rm", "-f", "patient"])?;
+    on.text(&["rm", "-f", "in-care"])?;
     let until = soon()?;
-    let words = ["events", "--since", "5m", "--until", &until, "--filter", "container=patient"];
+    let words = ["events", "--since", "5m", "--until", &until, "--filter", "container=in-care"];
     let told = on.text(&words)?;
     let at = |text: &str| told.find(text).unwrap_or(usize::MAX);
     ensure!(at("health_status: unhealthy") < at("health_status: healthy"), "{told}");

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use std::sync::PoisonError;
+
 use anyhow::{Context, Result, ensure};
 use machine_e2e::{Check, Run, eventually};
 
@@ -59,6 +61,7 @@ fn filters(on: &Fixture) -> Result<()> {
 }
 
 fn prune(on: &Fixture) -> Result<()> {
+    let _alone = on.prunes.lock().unwrap_or_else(PoisonError::into_inner);
     let write = ["sh", "-c", "dd if=/dev/zero of=/big bs=1024 count=100 2>/dev/null"];
     let run = ["run", "--name", "pruned", "--label", "prune=yes", "busybox"];
     on.text(&[&run[..], &write[..]].concat())?;

@@ -1,5 +1,7 @@
 //! Making room: `image prune` and `system prune`, each for things with its own label.
 
+use std::sync::PoisonError;
+
 use anyhow::{Result, ensure};
 use machine_e2e::{Check, Run, archive};
 use serde_json::json;
@@ -20,6 +22,7 @@ fn load(on: &Fixture, name: &str, label: &str) -> Result<()> {
 }
 
 fn images(on: &Fixture) -> Result<()> {
+    let _alone = on.prunes.lock().unwrap_or_else(PoisonError::into_inner);
     load(on, "prunable:1", "image-prune")?;
     load(on, "prunable:2", "image-prune")?;
     on.text(&["tag", "prunable:2", "prunable:1"])?;
@@ -42,6 +45,7 @@ fn images(on: &Fixture) -> Result<()> {
 }
 
 fn system(on: &Fixture) -> Result<()> {
+    let _alone = on.prunes.lock().unwrap_or_else(PoisonError::into_inner);
     load(on, "system-pruned:1", "system-prune")?;
     let id = on.text(&["create", "system-pruned:1"])?;
     let pruned =
