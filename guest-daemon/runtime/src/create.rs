@@ -41,8 +41,9 @@ pub(crate) fn create(
     if !wait(&start) {
         end(255);
     }
-    drop(start);
     let text = become_program(&request.process.args, &request.process.env);
+    // Executing closes it, which tells the daemon that the program runs.
+    drop(start);
     // The container has started: its own standard error is the place where users look.
     rustix::io::write(rustix::stdio::stderr(), format!("{text}\n").as_bytes()).ok();
     end(255)
