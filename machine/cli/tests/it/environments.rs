@@ -59,7 +59,8 @@ const DIALECTS: [Dialect; 9] = [
     Dialect {
         program: &["xonsh", "--no-rc", "-c"],
         shell: "xonsh",
-        evaluate: &["execx($(cat OUTPUT))"],
+        // What it captures from a command is now and then empty, whatever the command.
+        evaluate: &["execx(open('OUTPUT').read())"],
     },
 ];
 
