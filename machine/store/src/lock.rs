@@ -49,7 +49,7 @@ impl Lock {
 
     /// Takes the lock, waiting for others for at most `limit`. There is no way to wait for a
     /// file lock with a bound, hence the attempts.
-    pub(crate) fn exclusive(path: &Path, limit: Duration) -> Result<Self, Error> {
+    pub fn exclusive(path: &Path, limit: Duration) -> Result<Self, Error> {
         let end = Instant::now() + limit;
         loop {
             match Self::try_exclusive(path) {

@@ -20,7 +20,7 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::ending;
-use crate::files::{LOCK, QMP_SOCKET, SUPERVISOR_LOG, SUPERVISOR_SOCKET};
+use crate::files::{LAST_BREATH, LOCK, QMP_SOCKET, SUPERVISOR_LOG, SUPERVISOR_SOCKET};
 use crate::protocol::{self, Order, Reply, Report, Request, system};
 use crate::requests::observed;
 use crate::start::missing;
@@ -307,7 +307,7 @@ async fn look(directory: &Path) -> Observed {
 async fn stop_directly(machine: &MachineFiles, how: Stop) -> Result<bool, DriverError> {
     let directory = &machine.directory;
     let Some(record) = Record::of_a_living_vm(directory) else {
-        return match Lock::try_exclusive(&directory.join(LOCK)) {
+        return match Lock::exclusive(&directory.join(LOCK), LAST_BREATH) {
             Ok(_lock) => {
                 let stray = vm::stray(directory);
                 let ran = stray.is_some();

@@ -7,9 +7,13 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 /// Held by the supervisor as long as it lives.
 pub(crate) const LOCK: &str = "./supervisor.lock";
+/// How long a supervisor that was killed may still hold the lock: its last thread lets go of it,
+/// which may be after the process has become a zombie.
+pub(crate) const LAST_BREATH: Duration = Duration::from_millis(500);
 pub(crate) const SUPERVISOR_SOCKET: &str = "./supervisor.sock";
 pub(crate) const SUPERVISOR_LOG: &str = "./supervisor.log";
 /// A [`crate::vm::Record`].

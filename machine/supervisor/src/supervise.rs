@@ -18,7 +18,7 @@ use crate::adopt::boot_or_adopt;
 use crate::attempt::Launched;
 use crate::client::Client;
 use crate::docker_socket::DockerSocket;
-use crate::files::{self, DOCKER_SOCKET, LOCK, SUPERVISOR_SOCKET};
+use crate::files::{self, DOCKER_SOCKET, LAST_BREATH, LOCK, SUPERVISOR_SOCKET};
 use crate::journal::note;
 use crate::owner::{Owner, Waiting, told_to_end};
 use crate::protocol::{self, Report, system};
@@ -163,7 +163,7 @@ async fn stop_asked(demands: &mut mpsc::Receiver<Demand>) -> (Stop, Done) {
 }
 
 fn lock(spec: &VmSpec) -> Result<Lock, DriverError> {
-    Lock::try_exclusive(Path::new(LOCK)).map_err(|error| match error {
+    Lock::exclusive(Path::new(LOCK), LAST_BREATH).map_err(|error| match error {
         machine_store::Error::Locked { .. } => {
             DriverError::Busy { name: spec.machine.name.clone() }
         }
