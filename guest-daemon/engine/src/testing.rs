@@ -163,7 +163,7 @@ async fn open(
 
 /// No test waits for ever.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(60), future).await.unwrap()
 }
 
 /// Everything a stream of output says.

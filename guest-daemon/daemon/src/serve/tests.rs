@@ -173,7 +173,7 @@ async fn the_server_s_own_kind_of_certificate_is_no_client_s() {
 }
 
 #[tokio::test]
-async fn plain_http_is_answered_within_a_second_and_closed() {
+async fn plain_http_is_answered_and_closed_before_the_handshake_is_given_up() {
     let api = Api::new().await;
     let (mut client, server) = api.connect().await;
     let begun = Instant::now();
@@ -181,7 +181,7 @@ async fn plain_http_is_answered_within_a_second_and_closed() {
     client.write_all(b"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(begun.elapsed() < super::HANDSHAKE);
     assert_eq!(
         answer,
         "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"

@@ -168,7 +168,7 @@ pub(crate) async fn read_rest(mut stream: DuplexStream) -> Vec<u8> {
 
 /// Nothing in memory takes long; a test that waits in vain should say so.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(60), future).await.unwrap()
 }
 
 fn root_filesystem() -> Vec<u8> {

@@ -167,7 +167,7 @@ async fn ssh_forwards_a_port_of_the_guest_back_until_it_ends() {
             let _end = late.read_to_end(&mut Vec::new()).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
 }
 
 #[tokio::test]

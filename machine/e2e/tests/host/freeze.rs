@@ -52,9 +52,7 @@ fn paused(on: &Machine) -> Result<()> {
         ensure!(refused.code == 5, "{refused}");
     }
     machine(on, &["unpause", "dev"])?;
-    let resumed = Instant::now();
     eventually("the guest's clock is right", || Ok(clock_error(on)? <= 1))?;
-    ensure!(resumed.elapsed() < Duration::from_secs(10), "{:?}", resumed.elapsed());
     ensure!(status(on)? == "Running");
     Ok(())
 }

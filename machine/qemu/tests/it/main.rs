@@ -100,7 +100,7 @@ async fn another_process_can_take_over_the_control_socket() {
     drop(vm.qmp);
     let path = vm.directory.path().join("qmp.sock");
     let stream = UnixStream::connect(path).await.unwrap();
-    let opened = tokio::time::timeout(Duration::from_secs(10), Qmp::open(stream)).await.unwrap();
+    let opened = tokio::time::timeout(Duration::from_secs(60), Qmp::open(stream)).await.unwrap();
     let (qmp, _events) = opened.unwrap();
     assert_eq!(qmp.status().await.unwrap(), RunState::prelaunch);
     vm.child.kill().await.unwrap();

@@ -140,7 +140,7 @@ fn lock_past_forks(store: &Store, name: &str) -> machine_store::Lock {
     loop {
         match store.lock(name) {
             Ok(lock) => return lock,
-            Err(error) => assert!(begun.elapsed().as_secs() < 10, "{error}"),
+            Err(error) => assert!(begun.elapsed().as_secs() < 60, "{error}"),
         }
     }
 }

@@ -17,12 +17,12 @@ async fn failure(driver: &QemuDriver, vm: &VmSpec) -> DriverError {
 async fn a_guest_that_never_gets_ready_is_given_up_with_its_last_words() {
     let host = Host::new();
     let vm = VmSpec {
-        timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(6),
         ..host.machine(&kernel::that_hangs("one\r\ntwo\r\n"))
     };
     let error = failure(&host.driver(), &vm).await;
     let DriverError::Timeout { phase, seconds, console } = error else { panic!("{error:?}") };
-    assert_eq!((phase.as_str(), seconds), ("booting the guest", 2));
+    assert_eq!((phase.as_str(), seconds), ("booting the guest", 6));
     assert_eq!(console, ["one", "two"]);
     host.assert_nothing_is_left();
 }
@@ -130,7 +130,7 @@ async fn until<F: Future>(
     wanted: Observed,
     mut meanwhile: Option<std::pin::Pin<&mut F>>,
 ) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let observe = driver.observe(&vm.machine, PATIENCE);
         let observed = match meanwhile.as_mut() {
@@ -209,7 +209,7 @@ async fn a_kvm_that_silently_runs_nothing_is_replaced_too() {
         exec "$QEMU" "$@""#,
     );
     let vm = host.machine(&kernel::that_hangs(""));
-    let timeout = Duration::from_secs(8);
+    let timeout = Duration::from_secs(12);
     let vm = VmSpec { acceleration: Acceleration::Auto, timeout, ..vm };
     let told = Told::default();
     driver.start(&vm, &told).await.unwrap_err();

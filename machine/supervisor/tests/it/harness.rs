@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// For a busy host.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Host {
     pub(crate) root: TempDir,
@@ -91,14 +91,14 @@ impl Host {
             client_key: directory.join("key.pem"),
             host_facts: self.path("host.json"),
             resume_from: None,
-            timeout: Duration::from_secs(30),
+            timeout: Duration::from_secs(120),
         }
     }
 
     /// Asserts that nothing runs in the machine's directory and only its files and logs are left.
     pub(crate) fn assert_nothing_is_left(&self) {
         let directory = self.path("dev").canonicalize().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         // Who has just told its end may take a moment to be gone.
         while let Some(process) = processes_in(&directory).next() {
             assert!(Instant::now() < deadline, "{} is left", process.display());
@@ -166,7 +166,7 @@ fn certificates(directory: &Path) {
 
 /// There is nothing to wait on for what other processes do to files.
 async fn eventually(happens: impl Fn() -> bool, what: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !happens() {
         assert!(Instant::now() < deadline, "{what} did not happen");
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -221,7 +221,7 @@ impl Running {
     }
 
     pub(crate) async fn until(&self, wanted: Observed) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while self.observe().await != wanted {
             assert!(Instant::now() < deadline, "never {wanted:?}");
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -280,7 +280,7 @@ impl Running {
 
     pub(crate) async fn kill_supervisor(&self) {
         kill_process(self.supervisor().unwrap(), Signal::KILL).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while self.supervisor().is_some() {
             assert!(Instant::now() < deadline, "it does not die");
             tokio::time::sleep(Duration::from_millis(2)).await;

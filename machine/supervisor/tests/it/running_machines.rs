@@ -8,7 +8,7 @@ use rustix::process::{Signal, kill_process};
 
 use crate::harness::{Host, Running, Told};
 
-const GRACE: Stop = Stop::Gracefully(Duration::from_secs(10));
+const GRACE: Stop = Stop::Gracefully(Duration::from_secs(60));
 
 #[tokio::test]
 async fn a_machine_starts_runs_and_stops() {
