@@ -117,15 +117,15 @@ impl Api {
     }
 }
 
-/// Runs `true` in a container and reads its output to the end.
-pub fn exec(place: &Place, container: &str) -> Result<()> {
+/// Runs `true` in a container and reads its output to the end. As with other clients, the output
+/// comes over a connection of its own, and all else over the one that is kept.
+pub fn exec(kept: &mut Api, place: &Place, container: &str) -> Result<()> {
     let wanted = json!({ "Cmd": ["true"], "AttachStdout": true, "AttachStderr": true });
-    let made =
-        Api::connect(place)?.call("POST", &format!("/containers/{container}/exec"), &wanted)?;
+    let made = kept.call("POST", &format!("/containers/{container}/exec"), &wanted)?;
     let id = made["Id"].as_str().context("no id")?;
     let mut stream = Api::connect(place)?;
     stream.call("POST", &format!("/exec/{id}/start"), &json!({ "Detach": false }))?;
-    let ended = Api::connect(place)?.call("GET", &format!("/exec/{id}/json"), &Value::Null)?;
+    let ended = kept.call("GET", &format!("/exec/{id}/json"), &Value::Null)?;
     ensure!(ended["ExitCode"] == 0, "{ended}");
     Ok(())
 }

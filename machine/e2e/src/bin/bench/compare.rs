@@ -14,8 +14,10 @@ use crate::{Table, busybox};
 const TIMES: usize = 25;
 const FIRST: usize = 3;
 /// Containers that run while `docker ps` lists them: an emulated dockerd needs more than a second
-/// to start each.
+/// to start each, and 18 MiB.
 const RUNNING: u32 = 50;
+/// How many there are then, with those that only were created.
+const CONTAINERS: u32 = 200;
 
 pub(crate) fn compare(table: &mut Table) -> Result<()> {
     let machine = Machine::create("compared", &["--memory", "2048"])?;
@@ -88,7 +90,8 @@ fn measure(sides: &[Side<'_>; 2], table: &mut Table) -> Result<()> {
     for side in sides {
         side.docker(&["run", "-d", "--name", "runs", "busybox", "sleep", "100000"])?;
     }
-    row("exec over the API, p50", "ms", medians(|side| api::exec(&sides[side].place, "runs"))?);
+    let exec = medians(|side| api::exec(&mut apis[side], &sides[side].place, "runs"))?;
+    row("exec over the API, p50", "ms", exec);
     let run = medians(|side| sides[side].docker(&["run", "--rm", "busybox", "true"]))?;
     row("docker run --rm busybox true, p50", "ms", run);
     let before = [sides[0].weight()?, sides[1].weight()?];
@@ -97,14 +100,21 @@ fn measure(sides: &[Side<'_>; 2], table: &mut Table) -> Result<()> {
             side.docker(&["run", "-d", "busybox", "sleep", "100000"])?;
         }
     }
-    let ps = medians(|side| sides[side].docker(&["ps"]))?;
-    row(&format!("docker ps with {} running containers, p50", RUNNING + 1), "ms", ps);
     let after = [sides[0].weight()?, sides[1].weight()?];
     let each = |more: &dyn Fn(usize) -> f64| [0, 1].map(|side| more(side) / f64::from(RUNNING));
     let engine = each(&|side| after[side].resident - before[side].resident);
     row("the engine's processes, for each running container", "MiB", engine);
     let guest = each(&|side| before[side].available - after[side].available);
     row("memory of the guest, for each running container, itself included", "MiB", guest);
+    let ps = medians(|side| sides[side].docker(&["ps"]))?;
+    row(&format!("docker ps, {} running containers, p50", RUNNING + 1), "ms", ps);
+    for side in sides {
+        for _ in RUNNING + 1..CONTAINERS {
+            side.docker(&["create", "busybox", "true"])?;
+        }
+    }
+    let ps = medians(|side| sides[side].docker(&["ps", "--all"]))?;
+    row(&format!("docker ps --all, {CONTAINERS} containers, p50"), "ms", ps);
     Ok(())
 }
 
