@@ -1,14 +1,12 @@
 //! Many at once, each check on a machine of its own, so that what is left can be counted.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use machine_e2e::{Check, Run, eventually};
 
 use crate::fixture::Fixture;
+use crate::listener::Listener;
 
 pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("a_crowd_leaves_nothing_behind", nothing_stays),
@@ -44,14 +42,14 @@ fn nothing_stays(_: &Fixture) -> Result<()> {
     // What is made once and then kept is made now.
     on.inside(&[], &["true"])?;
     let before = count(on)?;
-    let listener = Listener::start(on)?;
+    let listener = Listener::start(on, "label=crowd", "{{.Action}}")?;
     std::thread::scope(|scope| -> Result<()> {
         let runs: Vec<_> = (0..RUNS).map(|number| scope.spawn(move || run(on, number))).collect();
         runs.into_iter().try_for_each(|run| run.join().unwrap_or_else(|_| bail!("a run panicked")))
     })?;
     for (action, times) in [("die", RUNS), ("destroy", RUNS)] {
         eventually(&format!("{times} times {action} was told"), || {
-            Ok(listener.told(action) == times)
+            Ok(listener.told().iter().filter(|told| *told == action).count() == times)
         })?;
     }
     drop(listener);
@@ -71,43 +69,6 @@ fn run(on: &Fixture, number: usize) -> Result<()> {
     let ran = on.docker(words).run()?;
     ensure!(ran.stdout == format!("{number}\n"), "{ran}");
     ran.code(code).map(drop)
-}
-
-/// A `docker events` that listens while the others work.
-struct Listener {
-    child: Child,
-    told: Arc<Mutex<Vec<String>>>,
-}
-
-impl Listener {
-    fn start(on: &Fixture) -> Result<Self> {
-        let words =
-            ["events", "--since", "10m", "--filter", "label=crowd", "--format", "{{.Action}}"];
-        let mut child = on.docker(words).stdout(Stdio::piped()).spawn()?;
-        let output = BufReader::new(child.stdout.take().context("no output")?);
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if let Ok(mut heard) = heard.lock() {
-                    heard.push(line);
-                }
-            }
-        });
-        Ok(Self { child, told })
-    }
-
-    fn told(&self, action: &str) -> usize {
-        let told = self.told.lock().map(|told| told.clone()).unwrap_or_default();
-        told.iter().filter(|line| *line == action).count()
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 /// Start, stop, remove and look at one container from many clients: any order is right, as long as

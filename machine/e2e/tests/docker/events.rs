@@ -9,7 +9,7 @@ pub(crate) const CHECKS: &[Check<Fixture>] =
     &[("a_containers_life_is_told_in_order", order), ("filters_choose", filters)];
 
 /// A moment after everything that has happened: the guest's clock is allowed to be a little off.
-pub(crate) fn soon() -> Result<String> {
+fn soon() -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     Ok((now.as_secs() + 2).to_string())
 }

@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 use machine_e2e::{Check, Run, archive, eventually};
 use serde_json::json;
 
-use crate::events::soon;
 use crate::fixture::Fixture;
+use crate::listener::Listener;
 
 pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("a_container_is_healthy_when_its_check_says_so", follows),
@@ -19,6 +19,7 @@ fn status(on: &Fixture, name: &str) -> Result<String> {
 
 fn follows(on: &Fixture) -> Result<()> {
     // A name that the engine gives could begin with a word alone, and the filter finds beginnings.
+    let listener = Listener::start(on, "container=in-care", "{{.Action}}")?;
     let check = ["--health-cmd", "echo looked; test -f /well", "--health-interval", "100ms"];
     let words = [&["run", "-d", "--name", "in-care"], &check[..], &["--health-retries", "2"]];
     on.text(&[&words.concat()[..], &["busybox", "sleep", "1000"]].concat())?;
@@ -33,12 +34,10 @@ fn follows(on: &Fixture) -> Result<()> {
     ensure!((1..=5).contains(&log.len()), "{health}");
     ensure!(log.iter().all(|result| result["Output"] == "looked\n"), "{health}");
     on.text(&["rm", "-f", "in-care"])?;
-    let until = soon()?;
-    let words = ["events", "--since", "5m", "--until", &until, "--filter", "container=in-care"];
-    let told = on.text(&words)?;
-    let at = |text: &str| told.find(text).unwrap_or(usize::MAX);
-    ensure!(at("health_status: unhealthy") < at("health_status: healthy"), "{told}");
-    ensure!(at("health_status: healthy") < at("container destroy"), "{told}");
+    let told = listener.told_up_to("destroy")?;
+    let statuses: Vec<&str> =
+        told.iter().filter_map(|line| line.strip_prefix("health_status: ")).collect();
+    ensure!(statuses == ["unhealthy", "healthy"], "{told:?}");
     Ok(())
 }
 

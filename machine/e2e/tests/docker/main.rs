@@ -10,6 +10,7 @@ mod hostile;
 mod images;
 mod isolation;
 mod life;
+mod listener;
 mod logs;
 mod network;
 mod observe;

@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 use anyhow::{Context, Result, ensure};
 use machine_e2e::{Check, Run, eventually};
 
-use crate::events::soon;
 use crate::fixture::Fixture;
+use crate::listener::Listener;
 
 pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("filters_of_ps_find_what_they_name", filters),
@@ -97,33 +97,30 @@ fn top(on: &Fixture) -> Result<()> {
     on.text(&["rm", "-f", "top-args"]).map(drop)
 }
 
-/// What was told in the last minutes.
-fn events(on: &Fixture, filters: &[&str], format: &str) -> Result<String> {
-    let until = soon()?;
-    let words = ["events", "--since", "5m", "--until", &until, "--format", format];
-    on.text(&[&words[..], filters].concat())
-}
-
 fn restarts(on: &Fixture) -> Result<()> {
+    let format = "{{.Action}} {{.Actor.Attributes.exitCode}}";
+    let listener = Listener::start(on, "container=tries", format)?;
     let run = ["run", "-d", "--name", "tries", "--restart", "on-failure:2", "busybox"];
     on.text(&[&run[..], &["sh", "-c", "exit 9"]].concat())?;
     eventually("it has given up", || {
         let container = on.inspect("tries")?;
         Ok(container["RestartCount"] == 2 && container["State"]["Status"] == "exited")
     })?;
-    let filters = ["--filter", "container=tries", "--filter", "event=die"];
-    let told = events(on, &filters, "{{.Actor.Attributes.exitCode}}")?;
-    ensure!(told == "9\n9\n9", "{told}");
-    on.text(&["rm", "tries"]).map(drop)
+    on.text(&["rm", "tries"])?;
+    let told = listener.told_up_to("destroy")?;
+    let died: Vec<&String> = told.iter().filter(|line| line.starts_with("die ")).collect();
+    ensure!(died == ["die 9", "die 9", "die 9"], "{told:?}");
+    Ok(())
 }
 
 fn execs(on: &Fixture) -> Result<()> {
+    let format = "{{.Action}} {{.Actor.Attributes.exitCode}}";
+    let listener = Listener::start(on, "container=exec-told", format)?;
     on.text(&["run", "-d", "--name", "exec-told", "busybox", "sleep", "1000"])?;
     on.docker(["exec", "exec-told", "sh", "-c", "exit 5"]).run()?.code(5)?;
     on.text(&["rm", "-f", "exec-told"])?;
-    let format = "{{.Action}} {{.Actor.Attributes.exitCode}}";
-    let told = events(on, &["--filter", "container=exec-told"], format)?;
-    let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("exec_")).collect();
+    let told = listener.told_up_to("destroy")?;
+    let lines: Vec<&String> = told.iter().filter(|line| line.starts_with("exec_")).collect();
     ensure!(
         lines
             == [
@@ -131,17 +128,18 @@ fn execs(on: &Fixture) -> Result<()> {
                 "exec_start: sh -c exit 5 <no value>",
                 "exec_die 5"
             ],
-        "{told}"
+        "{told:?}"
     );
     Ok(())
 }
 
 fn volumes(on: &Fixture) -> Result<()> {
+    let listener = Listener::start(on, "volume=heard-of", "{{.Action}}")?;
     let run = ["run", "--rm", "--name", "with-volume", "-v", "heard-of:/data", "busybox", "true"];
     on.text(&run)?;
     on.text(&["volume", "rm", "heard-of"])?;
-    let told = events(on, &["--filter", "volume=heard-of"], "{{.Action}}")?;
-    ensure!(told == "create\nmount\nunmount\ndestroy", "{told}");
+    let told = listener.told_up_to("destroy")?;
+    ensure!(told == ["create", "mount", "unmount", "destroy"], "{told:?}");
     Ok(())
 }
 

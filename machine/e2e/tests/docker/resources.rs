@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 use machine_e2e::{Check, Run, eventually};
 use serde_json::Value;
 
-use crate::events::soon;
 use crate::fixture::Fixture;
+use crate::listener::Listener;
 
 pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("a_paused_container_does_nothing_until_it_goes_on", pause),
@@ -110,29 +110,22 @@ fn out_of_memory(on: &Fixture) -> Result<()> {
     let script = "dd if=/dev/zero of=/dev/null bs=64M count=1; echo $? >/code; sleep 1000";
     let limit = ["-m", "16m", "--memory-swap", "16m"];
     let words = [&["run", "-d", "--name", "hungry"], &limit[..], &["busybox", "sh", "-c", script]];
+    let listener = Listener::start(on, "container=hungry", "{{.Action}}")?;
     on.text(&words.concat())?;
     eventually("the container is told to have run out of memory", || {
         Ok(on.inspect("hungry")?["State"]["OOMKilled"] == true)
     })?;
-    told_of_memory(on, "hungry")?;
+    listener.told_up_to("oom")?;
     let state = &on.inspect("hungry")?["State"];
     ensure!(state["Status"] == "running", "only the process is killed: {state}");
     on.text(&["rm", "-f", "hungry"])?;
     let alone = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"];
     let words = [&["run", "--name", "eaten"], &limit[..], &["busybox"], &alone[..]].concat();
+    let listener = Listener::start(on, "container=eaten", "{{.Action}}")?;
     on.docker(words).run()?.code(137)?;
     ensure!(on.inspect("eaten")?["State"]["OOMKilled"] == true);
-    told_of_memory(on, "eaten")?;
+    listener.told_up_to("oom")?;
     on.text(&["rm", "eaten"]).map(drop)
-}
-
-/// The event is among the last 256, which are soon others in a busy machine.
-fn told_of_memory(on: &Fixture, name: &str) -> Result<()> {
-    let chosen = format!("container={name}");
-    let words = ["events", "--since", "5m", "--until", &soon()?, "--filter", &chosen];
-    let seen = on.text(&[&words[..], &["--format", "{{.Action}}"]].concat())?;
-    ensure!(seen.lines().any(|line| line == "oom"), "{name}: {seen}");
-    Ok(())
 }
 
 fn devices(on: &Fixture) -> Result<()> {
