@@ -1,15 +1,18 @@
 //! Writing images out: an archive that is a docker-archive and an OCI layout at once, with the
-//! layers' bytes as they were received.
+//! layers' tars. Layers that are kept as they were received go out so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Store;
 use crate::blobs;
 use crate::error::{Result, StoreError};
-use crate::objects::ImageRecord;
+use crate::objects::{ImageRecord, LayerRecord};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// An image to save, with the names it is saved under.
 #[derive(Clone, Debug)]
@@ -45,15 +48,23 @@ impl Store {
         let (mut docker, mut index) = (Vec::new(), Vec::new());
         let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for image in images {
-            let (manifest, size, layers) = self.save_image(image, &mut archive)?;
+            let (manifest, layers) = self.save_image(image, &mut archive)?;
             let names: Vec<&str> = image.names.iter().map(|name| name.familiar.as_str()).collect();
-            let paths: Vec<String> = layers.iter().map(|layer| path_of(layer)).collect();
+            let paths: Vec<String> = layers.iter().map(|layer| path_of(&layer.digest)).collect();
+            let sources: Map<String, Value> = image
+                .record
+                .layers
+                .iter()
+                .zip(&layers)
+                .map(|(diff_id, layer)| (diff_id.clone(), layer.descriptor()))
+                .collect();
             docker.push(json!({
                 "Config": path_of(&image.record.id),
                 "RepoTags": if names.is_empty() { Value::Null } else { json!(names) },
                 "Layers": paths,
+                "LayerSources": sources,
             }));
-            index.extend(descriptors(image, &manifest, size));
+            index.extend(descriptors(image, &manifest));
             for name in &image.names {
                 if let (Some(top), Some((repository, tag))) =
                     (layers.last(), name.familiar.rsplit_once(':'))
@@ -61,7 +72,7 @@ impl Store {
                     repositories
                         .entry(repository.to_owned())
                         .or_default()
-                        .insert(tag.to_owned(), top.replace("sha256:", ""));
+                        .insert(tag.to_owned(), top.digest.replace("sha256:", ""));
                 }
             }
         }
@@ -79,51 +90,70 @@ impl Store {
         archive.tar.finish().map_err(failed())
     }
 
-    /// Writes an image's blobs; returns its manifest's digest and size, and its layers' blobs.
+    /// Writes an image's blobs; returns its manifest and its layers.
     fn save_image<W: Write>(
         &self,
         image: &SavedImage,
         archive: &mut Archive<W>,
-    ) -> Result<(String, usize, Vec<String>)> {
+    ) -> Result<(Blob, Vec<Blob>)> {
         let failed = || StoreError::io("write the archive");
         let config = &image.document;
         archive
             .file(&path_of(&image.record.id), config.len() as u64, config.as_slice())
             .map_err(failed())?;
         let mut layers = Vec::new();
-        let mut blobs = Vec::new();
         for diff_id in &image.record.layers {
             let layer = self
                 .layer(diff_id)?
                 .ok_or_else(|| StoreError::Missing(format!("layer {diff_id}")))?;
-            let mut file = self.open_blob(&layer.blob)?;
-            let mut first = [0; 4];
-            let length = file.read(&mut first).map_err(StoreError::io("read a layer"))?;
-            layers.push(json!({
-                "mediaType": media_type(&first[..length]),
-                "digest": layer.blob,
-                "size": layer.blob_size,
-            }));
-            let file = self.open_blob(&layer.blob)?;
-            archive.file(&path_of(&layer.blob), layer.blob_size, file).map_err(failed())?;
-            blobs.push(layer.blob);
+            layers.push(self.save_layer(&layer, archive)?);
         }
         let manifest = json!({
             "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "mediaType": MANIFEST,
             "config": {
                 "mediaType": "application/vnd.oci.image.config.v1+json",
                 "digest": image.record.id,
                 "size": config.len(),
             },
-            "layers": layers,
+            "layers": layers.iter().map(Blob::descriptor).collect::<Vec<_>>(),
         });
         let manifest = serde_json::to_vec(&manifest).map_err(StoreError::Encode)?;
         let digest = blobs::digest_of(&manifest);
-        archive
-            .file(&path_of(&digest), manifest.len() as u64, manifest.as_slice())
-            .map_err(failed())?;
-        Ok((digest, manifest.len(), blobs))
+        let size = manifest.len() as u64;
+        archive.file(&path_of(&digest), size, manifest.as_slice()).map_err(failed())?;
+        Ok((Blob { media_type: MANIFEST, digest, size }, layers))
+    }
+
+    fn save_layer<W: Write>(&self, layer: &LayerRecord, archive: &mut Archive<W>) -> Result<Blob> {
+        let failed = || StoreError::io("write the archive");
+        if let Some(size) = layer.tar_size {
+            let digest = layer.diff_id.clone();
+            if archive.lacks(&path_of(&digest)) {
+                let tar = self.open_tar(layer)?;
+                archive.file(&path_of(&digest), size, tar).map_err(failed())?;
+            }
+            return Ok(Blob { media_type: TAR, digest, size });
+        }
+        let mut first = [0; 4];
+        let read = self.open_blob(&layer.blob)?.read(&mut first);
+        let length = read.map_err(StoreError::io("read a layer"))?;
+        let (digest, size) = (layer.blob.clone(), layer.blob_size);
+        archive.file(&path_of(&digest), size, self.open_blob(&digest)?).map_err(failed())?;
+        Ok(Blob { media_type: media_type(&first[..length]), digest, size })
+    }
+}
+
+/// A file of the archive, as others speak of it.
+struct Blob {
+    media_type: &'static str,
+    digest: String,
+    size: u64,
+}
+
+impl Blob {
+    fn descriptor(&self) -> Value {
+        json!({"mediaType": self.media_type, "digest": self.digest, "size": self.size})
     }
 }
 
@@ -132,6 +162,10 @@ impl<W: Write> Archive<W> {
         let mut header = header(0, 0o755);
         header.set_entry_type(tar::EntryType::Directory);
         self.tar.append_data(&mut header, name, io::empty())
+    }
+
+    fn lacks(&self, name: &str) -> bool {
+        !self.written.contains(name)
     }
 
     fn file(&mut self, name: &str, size: u64, content: impl Read) -> io::Result<()> {
@@ -158,13 +192,8 @@ fn header(size: u64, mode: u32) -> tar::Header {
     header
 }
 
-fn descriptors(image: &SavedImage, manifest: &str, size: usize) -> Vec<Value> {
-    let plain = json!({
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "digest": manifest,
-        "size": size,
-        "platform": {"architecture": image.record.architecture, "os": image.record.os},
-    });
+fn descriptors(image: &SavedImage, manifest: &Blob) -> Vec<Value> {
+    let plain = manifest.descriptor();
     if image.names.is_empty() {
         return vec![plain];
     }
@@ -190,6 +219,6 @@ fn media_type(first: &[u8]) -> &'static str {
     match first {
         [0x1f, 0x8b, ..] => "application/vnd.oci.image.layer.v1.tar+gzip",
         [0x28, 0xb5, 0x2f, 0xfd] => "application/vnd.oci.image.layer.v1.tar+zstd",
-        _ => "application/vnd.oci.image.layer.v1.tar",
+        _ => TAR,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
@@ -29,7 +29,7 @@ impl<T> Digesting<T> {
         format!("sha256:{}", hex::encode(self.hasher.clone().finalize()))
     }
 
-    fn saw(&mut self, bytes: &[u8]) {
+    pub(crate) fn saw(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.count += bytes.len() as u64;
     }
@@ -69,15 +69,6 @@ impl Store {
             atomic::write(&path, content, 0o600)?;
         }
         Ok(digest)
-    }
-
-    /// Takes a spooled file over as a blob. The caller has synchronised it.
-    pub(crate) fn adopt_blob(&self, file: &Path, digest: &str) -> Result<()> {
-        let path = self.layout().blob(digest);
-        if path.exists() {
-            return Ok(());
-        }
-        fs::rename(file, &path).map_err(StoreError::io(format!("keep {digest}")))
     }
 
     pub(crate) fn open_blob(&self, digest: &str) -> Result<File> {

@@ -8,47 +8,50 @@ use flate2::write::GzEncoder;
 
 use crate::Store;
 use crate::blobs::Digesting;
-use crate::compression::{self, Compression as Detected};
+use crate::compression::{self, GZIP};
 use crate::error::{Result, StoreError};
-use crate::objects::{CompressedRecord, LayerRecord};
+use crate::objects::{KnownBlob, LayerRecord};
 
 const CHUNK: usize = 64 * 1024;
 
 impl Store {
-    /// Hands the layer's blob on in parts as it is, if it is compressed; otherwise compresses it.
-    /// `seen` is told how many bytes of the blob were read. Returns what was handed on.
+    /// Hands a layer on in parts, compressed; one that is kept as it was received, and was
+    /// compressed, as it is. `seen` is told how many bytes were read, of
+    /// [`LayerRecord::read_size`]. Returns what was handed on, of no repository yet.
     pub fn send_layer(
         &self,
         layer: &LayerRecord,
         sink: impl FnMut(Bytes) -> io::Result<()>,
         seen: impl FnMut(u64) + Send,
-    ) -> Result<CompressedRecord> {
+    ) -> Result<KnownBlob> {
         let sending = || StoreError::io("send a layer");
-        let reader = Seen::new(self.open_blob(&layer.blob)?, seen);
         let mut writer = Digesting::new(Sink { sink, buffer: Vec::with_capacity(CHUNK) });
-        if self.layer_media_type(layer)?.is_some() {
-            copy(reader, &mut writer).map_err(sending())?;
+        let as_it_is = if layer.has_blob() { self.blob_media_type(&layer.blob)? } else { None };
+        if as_it_is.is_some() {
+            let blob = Seen::new(self.open_blob(&layer.blob)?, seen);
+            copy(blob, &mut writer).map_err(sending())?;
         } else {
-            let (_, reader) = compression::decompress(reader).map_err(sending())?;
+            let tar = Seen::new(self.open_tar(layer)?, seen);
             let mut encoder = GzEncoder::new(&mut writer, Compression::default());
-            copy(reader, &mut encoder).map_err(sending())?;
+            copy(tar, &mut encoder).map_err(sending())?;
             encoder.finish().map_err(sending())?;
         }
         writer.flush().map_err(sending())?;
-        Ok(CompressedRecord { digest: writer.digest(), size: writer.count })
+        Ok(KnownBlob {
+            repository: String::new(),
+            digest: writer.digest(),
+            size: writer.count,
+            media_type: as_it_is.unwrap_or(GZIP).to_owned(),
+        })
     }
 
-    /// The media type of the blob, or nothing if it is not compressed as registries know it.
-    pub fn layer_media_type(&self, layer: &LayerRecord) -> Result<Option<&'static str>> {
+    /// The media type of a blob, or nothing if it is not compressed as registries know it.
+    pub(crate) fn blob_media_type(&self, digest: &str) -> Result<Option<&'static str>> {
         let mut first = [0; 6];
-        let mut file = self.open_blob(&layer.blob)?;
+        let mut file = self.open_blob(digest)?;
         // A shorter file is not compressed.
         drop(file.read_exact(&mut first));
-        Ok(match compression::detect(&first) {
-            Detected::None | Detected::Bzip2 | Detected::Xz => None,
-            Detected::Gzip => Some("application/vnd.docker.image.rootfs.diff.tar.gzip"),
-            Detected::Zstd => Some("application/vnd.oci.image.layer.v1.tar+zstd"),
-        })
+        Ok(compression::detect(&first).media_type())
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+/// What registries call a layer that is compressed in this way.
+pub(crate) const GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
 /// What `xz -9` needs, and a little more. A stream can claim to need gigabytes.
 const XZ_MEMORY_KIB: u32 = 72 << 10;
 /// How far back zstd may refer, as a power of two, which is also what reading takes in memory.
@@ -16,6 +19,17 @@ pub(crate) enum Compression {
     Bzip2,
     Xz,
     Zstd,
+}
+
+impl Compression {
+    /// What a layer so compressed is called, where registries know it.
+    pub(crate) fn media_type(self) -> Option<&'static str> {
+        match self {
+            Self::None | Self::Bzip2 | Self::Xz => None,
+            Self::Gzip => Some(GZIP),
+            Self::Zstd => Some("application/vnd.oci.image.layer.v1.tar+zstd"),
+        }
+    }
 }
 
 /// Reads a stream unpacked, whatever it is packed with.

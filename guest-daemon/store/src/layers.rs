@@ -1,29 +1,38 @@
 //! Layers: unpacked once, shared by every image and container that stands on them.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, BufWriter, Read};
 use std::path::Path;
 
 use crate::Store;
 use crate::blobs::Digesting;
 use crate::compress::Seen;
-use crate::compression;
+use crate::compression::{self, Compression};
 use crate::database::{Change, Table};
 use crate::error::{Result, StoreError};
-use crate::objects::{CompressedRecord, LayerRecord, VERSION};
+use crate::frame_write::FrameWriter;
+use crate::objects::{LayerRecord, VERSION};
+use crate::room::Modest;
 use crate::{atomic, layout, trees, unpack};
 
-/// As many as are remembered for a layer.
-const MOST_REPOSITORIES: usize = 16;
+/// What was found in a layer's archive.
+pub(crate) struct Unpacked {
+    /// Of the tar.
+    pub diff_id: String,
+    pub tar_size: u64,
+    /// Bytes of its files.
+    pub size: u64,
+    pub compression: Compression,
+}
 
 impl Store {
     pub fn layer(&self, diff_id: &str) -> Result<Option<LayerRecord>> {
         self.metadata().get(Table::Layers, diff_id)
     }
 
-    /// Unpacks a spooled tar (plain or compressed) and keeps the file as the layer's blob. What
-    /// is already there is not unpacked again. `expected` is the diff id a configuration names.
-    /// `seen` is told how many bytes of the file were read.
+    /// Unpacks a spooled tar (plain or compressed), whose digest is `blob`. What is already there
+    /// is not unpacked again. `expected` is the diff id a configuration names. `seen` is told how
+    /// many bytes of the file were read.
     pub(crate) fn add_layer(
         &self,
         file: &Path,
@@ -58,35 +67,21 @@ impl Store {
     ) -> Result<LayerRecord> {
         let archive = File::open(file).map_err(StoreError::io("open a layer"))?;
         let blob_size = archive.metadata().map_err(StoreError::io("open a layer"))?.len();
-        let (size, diff_id) = unpack_into(Seen::new(archive, seen), folder)?;
+        let unpacked = unpack_into(Seen::new(archive, seen), folder)?;
         if let Some(expected) = expected
-            && expected != diff_id
+            && expected != unpacked.diff_id
         {
             return Err(StoreError::WrongDigest {
                 what: "layer".into(),
                 expected: expected.into(),
-                found: diff_id,
+                found: unpacked.diff_id,
             });
         }
-        let record = LayerRecord {
-            version: VERSION,
-            diff_id,
-            size,
-            blob: blob.to_owned(),
-            blob_size,
-            ..LayerRecord::default()
-        };
-        self.keep_layer(record, folder, file)
+        self.keep_layer(unpacked.record(blob, blob_size), folder)
     }
 
-    /// Makes an unpacked layer and its blob visible, unless the layer has come in another way
-    /// meanwhile.
-    pub(crate) fn keep_layer(
-        &self,
-        record: LayerRecord,
-        folder: &Path,
-        file: &Path,
-    ) -> Result<LayerRecord> {
+    /// Makes an unpacked layer visible, unless it has come in another way meanwhile.
+    pub(crate) fn keep_layer(&self, record: LayerRecord, folder: &Path) -> Result<LayerRecord> {
         let opened = trees::open_directory(folder).map_err(StoreError::errno("open a layer"))?;
         rustix::fs::syncfs(&opened).map_err(StoreError::errno("synchronise a layer"))?;
         let _alone = self.layers_change();
@@ -94,40 +89,14 @@ impl Store {
             trees::remove(folder)?;
             return Ok(known);
         }
-        self.adopt_blob(file, &record.blob)?;
         let place = self.layout().layer(&record.diff_id);
         if place.exists() {
             self.discard(&place)?;
         }
         fs::rename(folder, &place).map_err(StoreError::io("keep a layer"))?;
         atomic::sync_folder(&self.layout().layers())?;
-        atomic::sync_folder(&self.layout().blobs())?;
         self.metadata().apply(&[Change::put(Table::Layers, &record.diff_id, &record)?])?;
         Ok(record)
-    }
-
-    /// Remembers that a repository has a layer, and as what.
-    pub fn note_layer(
-        &self,
-        diff_id: &str,
-        repository: &str,
-        compressed: Option<CompressedRecord>,
-    ) -> Result<()> {
-        let _alone = self.layers_change();
-        let Some(mut layer) = self.layer(diff_id)? else { return Ok(()) };
-        let before = layer.clone();
-        if layer.repositories.last().is_none_or(|last| last != repository) {
-            layer.repositories.retain(|known| known != repository);
-            layer.repositories.push(repository.to_owned());
-        }
-        if layer.repositories.len() > MOST_REPOSITORIES {
-            layer.repositories.remove(0);
-        }
-        layer.compressed = compressed.or(layer.compressed);
-        if layer == before {
-            return Ok(());
-        }
-        self.metadata().apply(&[Change::put(Table::Layers, diff_id, &layer)?])
     }
 
     /// Removes layers that no image and no container stands on any more.
@@ -147,23 +116,46 @@ impl Store {
         self.metadata().apply(&changes)?;
         for layer in gone {
             self.discard(&self.layout().layer(&layer.diff_id))?;
-            self.discard(&self.layout().blob(&layer.blob))?;
+            if layer.has_blob() {
+                self.discard(&self.layout().blob(&layer.blob))?;
+            }
         }
         Ok(())
     }
 }
 
-/// Unpacks a tar, plain or compressed, into a folder's `diff`; returns the bytes of its files and
-/// its diff id.
-pub(crate) fn unpack_into(archive: impl Read + Send, folder: &Path) -> Result<(u64, String)> {
-    let diff = folder.join("diff");
+impl Unpacked {
+    /// Of a layer that came as a blob that is not kept.
+    pub(crate) fn record(self, blob: &str, blob_size: u64) -> LayerRecord {
+        LayerRecord {
+            version: VERSION,
+            diff_id: self.diff_id,
+            size: self.size,
+            tar_size: Some(self.tar_size),
+            blob: blob.to_owned(),
+            blob_size,
+            blob_type: self.compression.media_type().unwrap_or_default().to_owned(),
+            ..LayerRecord::default()
+        }
+    }
+}
+
+/// Unpacks a tar, plain or compressed, into a layer's folder, with all that makes it a tar again.
+pub(crate) fn unpack_into(archive: impl Read + Send, folder: &Path) -> Result<Unpacked> {
+    let diff = layout::diff_in(folder);
     fs::create_dir_all(&diff).map_err(StoreError::io("make a layer's folder"))?;
     set_traversable(&diff)?;
-    let (_, reader) = compression::decompress(archive).map_err(StoreError::io("read a layer"))?;
+    let writing = || StoreError::io("keep a layer's frame");
+    let file = File::create(layout::frame_in(folder)).map_err(writing())?;
+    let frame = FrameWriter::new(BufWriter::new(Modest::new(file))).map_err(writing())?;
+    let (compression, reader) =
+        compression::decompress(archive).map_err(StoreError::io("read a layer"))?;
     let mut reader = Digesting::new(io::BufReader::with_capacity(64 * 1024, reader));
-    let size = unpack::unpack(&mut reader, &diff).map_err(StoreError::io("unpack a layer"))?;
-    drain(&mut reader).map_err(StoreError::io("read a layer"))?;
-    Ok((size, reader.digest()))
+    let size = unpack::unpack(&mut reader, &diff, &layout::aside_in(folder), &frame)
+        .map_err(StoreError::io("unpack a layer"))?;
+    drain(&mut frame.watch(&mut reader)).map_err(StoreError::io("read a layer"))?;
+    let tar_size = frame.finish().map_err(writing())?;
+    Ok(Unpacked { diff_id: reader.digest(), tar_size, size, compression })
 }
 
 /// The root of a container's file system shows this mode when no archive says otherwise.

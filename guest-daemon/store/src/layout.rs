@@ -40,7 +40,17 @@ impl Layout {
 
     /// The unpacked content of a layer: what an overlay's lower directory is.
     pub fn layer_diff(&self, diff_id: &str) -> PathBuf {
-        self.layer(diff_id).join("diff")
+        diff_in(&self.layer(diff_id))
+    }
+
+    /// What of a layer's tar is no content of a file.
+    pub(crate) fn layer_frame(&self, diff_id: &str) -> PathBuf {
+        frame_in(&self.layer(diff_id))
+    }
+
+    /// Files of a layer's tar that others of the same tar took the place of.
+    pub(crate) fn layer_aside(&self, diff_id: &str) -> PathBuf {
+        aside_in(&self.layer(diff_id))
     }
 
     /// The lowest layer of every container.
@@ -93,6 +103,19 @@ impl Layout {
     pub(crate) fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
     }
+}
+
+/// Of a layer's folder, wherever that is.
+pub(crate) fn diff_in(layer: &Path) -> PathBuf {
+    layer.join("diff")
+}
+
+pub(crate) fn frame_in(layer: &Path) -> PathBuf {
+    layer.join("frame")
+}
+
+pub(crate) fn aside_in(layer: &Path) -> PathBuf {
+    layer.join("aside")
 }
 
 fn hex_of(digest: &str) -> &str {

@@ -191,7 +191,7 @@ pub struct HistoryRecord {
     pub empty_layer: bool,
 }
 
-/// A layer: unpacked once, kept as received for `save`.
+/// A layer: unpacked once, with what makes it a tar again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LayerRecord {
@@ -200,13 +200,42 @@ pub struct LayerRecord {
     pub diff_id: String,
     /// Bytes of its files.
     pub size: u64,
+    /// Bytes of the tar. Layers from before frames have none, and are kept as received, too.
+    pub tar_size: Option<u64>,
     /// The tar as it was received, perhaps compressed.
     pub blob: String,
     pub blob_size: u64,
-    /// What it was compressed to for a registry, when the blob itself is not compressed.
+    /// What registries call a blob so compressed; empty when they know no such.
+    pub blob_type: String,
+    /// What registries have of it, the newest last.
+    pub known: Vec<KnownBlob>,
+    /// What a blob that is not compressed was compressed to; only with a blob that is kept.
     pub compressed: Option<CompressedRecord>,
-    /// Repositories that have it, the newest last.
+    /// Repositories that have that or the blob; only with a blob that is kept.
     pub repositories: Vec<String>,
+}
+
+impl LayerRecord {
+    /// Whether it is kept as received, too, and has no frame.
+    pub fn has_blob(&self) -> bool {
+        self.tar_size.is_none()
+    }
+
+    /// Bytes that are read to send it.
+    pub fn read_size(&self) -> u64 {
+        self.tar_size.unwrap_or(self.blob_size)
+    }
+}
+
+/// What a layer was found to be in a registry: its digest was checked here, or calculated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownBlob {
+    /// Empty when it came by another way.
+    pub repository: String,
+    pub digest: String,
+    pub size: u64,
+    pub media_type: String,
 }
 
 /// A blob that is not kept.

@@ -172,8 +172,9 @@ impl Store {
             self.layers()?.into_iter().partition(|layer| used.contains(&layer.diff_id));
         let unused: Vec<String> = unused.into_iter().map(|layer| layer.diff_id).collect();
         self.remove_layers(&unused)?;
+        let with_blob = layers.iter().filter(|layer| layer.has_blob());
         let mut blobs: BTreeSet<String> =
-            layers.iter().map(|layer| layer.blob.replace("sha256:", "")).collect();
+            with_blob.map(|layer| layer.blob.replace("sha256:", "")).collect();
         blobs.extend(self.images()?.iter().map(|image| image.id.replace("sha256:", "")));
         let layers = layers.iter().map(|layer| layer.diff_id.replace("sha256:", "")).collect();
         let containers = self.containers()?.into_iter().map(|container| container.id).collect();

@@ -1,8 +1,7 @@
-//! Receiving a layer in one pass: its bytes are checked and kept by one thread while another
-//! decompresses and unpacks them. Nothing is visible before both are content.
+//! Receiving a layer in one pass: its bytes are checked by one thread while another decompresses
+//! and unpacks them. Nothing is visible before both are content.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -12,8 +11,7 @@ use crate::Store;
 use crate::blobs::Digesting;
 use crate::error::{Result, StoreError};
 use crate::layers::unpack_into;
-use crate::objects::{LayerRecord, VERSION};
-use crate::room::Modest;
+use crate::objects::LayerRecord;
 use crate::{layout, trees};
 
 /// Parts on their way from one thread to the other; each has some ten kilobytes.
@@ -41,14 +39,12 @@ impl Store {
                 return Err(StoreError::Invalid(format!("invalid digest {digest}")));
             }
         }
-        let (folder, file) = (self.temporary("layer"), self.temporary("blob"));
-        let result = self.receive_parts(expected, parts, &folder, &file);
+        let folder = self.temporary("layer");
+        let result = self.receive_parts(expected, parts, &folder);
         if result.is_err() {
             // Emptied at the next start at the latest.
             drop(trees::remove(&folder));
         }
-        // It has become the blob, or nobody needs it.
-        drop(fs::remove_file(&file));
         result
     }
 
@@ -57,50 +53,37 @@ impl Store {
         expected: &ExpectedLayer,
         parts: impl Iterator<Item = io::Result<Bytes>> + Send,
         folder: &Path,
-        file: &Path,
     ) -> Result<LayerRecord> {
         let (sender, receiver) = sync_channel(QUEUE);
-        let (kept, unpacked) = std::thread::scope(|scope| {
-            let keeping = scope.spawn(move || keep(expected, parts, file, sender));
+        let (checked, unpacked) = std::thread::scope(|scope| {
+            let checking = scope.spawn(move || check(expected, parts, sender));
             let unpacked = unpack_into(Parts { receiver, rest: Bytes::new() }, folder);
-            (keeping.join(), unpacked)
+            (checking.join(), unpacked)
         });
         // Wrong bytes are also no good archive; that they are wrong explains it.
-        kept.map_err(|_| StoreError::Invalid("a layer could not be received".into()))??;
-        let (size, diff_id) = unpacked?;
-        if diff_id != expected.diff_id {
+        checked.map_err(|_| StoreError::Invalid("a layer could not be received".into()))??;
+        let unpacked = unpacked?;
+        if unpacked.diff_id != expected.diff_id {
             return Err(StoreError::Invalid(
                 "layers from manifest don't match image configuration".into(),
             ));
         }
-        let record = LayerRecord {
-            version: VERSION,
-            diff_id,
-            size,
-            blob: expected.blob.clone(),
-            blob_size: expected.size,
-            ..LayerRecord::default()
-        };
-        self.keep_layer(record, folder, file)
+        self.keep_layer(unpacked.record(&expected.blob, expected.size), folder)
     }
 }
 
-/// Writes the bytes to a file, passes them on, and checks them.
-fn keep(
+/// Passes the bytes on, and checks them.
+fn check(
     expected: &ExpectedLayer,
     parts: impl Iterator<Item = io::Result<Bytes>>,
-    file: &Path,
     sender: SyncSender<Bytes>,
 ) -> Result<()> {
-    let writing = || StoreError::io("keep a layer");
-    let file = Modest::new(File::create(file).map_err(writing())?);
-    let file = BufWriter::with_capacity(256 * 1024, file);
-    let mut writer = Digesting::new(file);
+    let mut digesting = Digesting::new(());
     let mut sender = Some(sender);
     for part in parts {
         let part = part.map_err(StoreError::io("receive a layer"))?;
-        writer.write_all(&part).map_err(writing())?;
-        if writer.count > expected.size {
+        digesting.saw(&part);
+        if digesting.count > expected.size {
             break;
         }
         // Whoever does not want more has failed. The digest will tell whose fault it is.
@@ -108,8 +91,7 @@ fn keep(
             sender = None;
         }
     }
-    writer.flush().map_err(writing())?;
-    if writer.count == expected.size && writer.digest() == expected.blob {
+    if digesting.count == expected.size && digesting.digest() == expected.blob {
         return Ok(());
     }
     Err(StoreError::Invalid(format!(

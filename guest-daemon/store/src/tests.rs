@@ -6,18 +6,29 @@ mod hostile;
 mod images;
 mod lying;
 mod opening;
+mod pushing;
+mod rebuilding;
 mod receiving;
 mod unpacking;
 mod volumes;
 
-use std::io::Write;
+use std::io::{self, Read, Write};
+use std::path::Path;
 
 use crate::Store;
+use crate::frame_write::FrameWriter;
 
 pub(crate) fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("root")).unwrap();
     (folder, store)
+}
+
+/// Unpacks what is to be looked at, and no more.
+pub(crate) fn unpack(archive: impl Read, root: &Path) -> io::Result<u64> {
+    let frame = FrameWriter::new(io::sink())?;
+    let aside = tempfile::tempdir_in(root.parent().unwrap())?;
+    crate::unpack::unpack(archive, root, aside.path(), &frame)
 }
 
 /// A tar stream, entry by entry.

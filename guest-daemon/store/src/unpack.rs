@@ -10,6 +10,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, XattrFlags};
 use rustix::io::Errno;
 
+use crate::aside::Aside;
+use crate::frame::PATH_LIMIT;
+use crate::frame_write::FrameWriter;
 use crate::place::FolderTimes;
 use crate::tar_entry::{Kind, Meta};
 use crate::{beneath, place, room, tar_read, trees};
@@ -21,31 +24,51 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 const ENTRIES: u64 = 128;
 const ROOM: u64 = 1 << 20;
 
-/// Unpacks all of `archive` into `root`; returns the bytes of the files written.
-pub(crate) fn unpack(archive: impl Read, root: &Path) -> io::Result<u64> {
+/// Unpacks all of `archive`, which goes into `frame`, into `root`; files that others take the place
+/// of go into `aside`. Returns the bytes of the files written.
+pub(crate) fn unpack(
+    archive: impl Read,
+    root: &Path,
+    aside: &Path,
+    frame: &FrameWriter,
+) -> io::Result<u64> {
     let root = trees::open_directory(root)?;
     let mut unpacking = Unpacking {
+        place: std::fs::read_link(beneath::via_proc(&root))?,
         root: Arc::new(root),
+        frame,
+        aside: Aside::new(aside.to_owned()),
         last_folder: None,
         folders: FolderTimes::default(),
         entries: 0,
         size: 0,
     };
-    tar_read::each(archive, |entry, meta| unpacking.entry(entry, meta))?;
+    tar_read::each(frame.watch(archive), |entry, meta| unpacking.entry(entry, meta))?;
     unpacking.set_times()?;
     Ok(unpacking.size)
 }
 
-struct Unpacking {
+struct Unpacking<'a> {
     root: Arc<OwnedFd>,
+    /// Where the root is.
+    place: PathBuf,
+    frame: &'a FrameWriter,
+    aside: Aside,
     /// Most entries follow another of the same folder.
-    last_folder: Option<(PathBuf, Arc<OwnedFd>)>,
+    last_folder: Option<(PathBuf, Folder)>,
     folders: FolderTimes,
     entries: u64,
     size: u64,
 }
 
-impl Unpacking {
+#[derive(Clone)]
+struct Folder {
+    opened: Arc<OwnedFd>,
+    /// Where it is below the root, whatever links led there; nothing when that is too long.
+    real: Option<Arc<Path>>,
+}
+
+impl Unpacking<'_> {
     fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, meta: &Meta) -> io::Result<()> {
         if meta.kind == Kind::Skip {
             return Ok(());
@@ -60,7 +83,7 @@ impl Unpacking {
         };
         let folder = self.folder(above)?;
         let result = match name.as_bytes() {
-            OPAQUE => mark_opaque(&folder),
+            OPAQUE => mark_opaque(&folder.opened),
             hidden if hidden.starts_with(b".wh..wh.") => return Ok(()),
             hidden if hidden.starts_with(WHITEOUT) => {
                 let name = Path::new(std::ffi::OsStr::from_bytes(&hidden[WHITEOUT.len()..]));
@@ -69,11 +92,11 @@ impl Unpacking {
                     return Err(breakout(&meta.path));
                 }
                 self.forget_folder();
-                whiteout(&folder, name)
+                self.whiteout(&folder.opened, name)
             }
             _ => return self.content(entry, meta, &path, &folder),
         };
-        result.map_err(|error| at(&path, error.into()))
+        result.map_err(|error| at(&path, error))
     }
 
     fn content<R: Read>(
@@ -81,14 +104,26 @@ impl Unpacking {
         entry: &mut tar::Entry<'_, R>,
         meta: &Meta,
         path: &Path,
-        folder: &OwnedFd,
+        folder: &Folder,
     ) -> io::Result<()> {
         let name = Path::new(path.file_name().unwrap_or_default());
-        self.make_room(folder, name, meta).map_err(|error| at(path, error.into()))?;
+        let opened = &folder.opened;
+        self.make_room(opened, name, meta).map_err(|error| at(path, error))?;
         if meta.kind == Kind::HardLink {
-            return self.hard_link(meta, folder, name).map_err(|error| at(path, error.into()));
+            return self.hard_link(meta, opened, name).map_err(|error| at(path, error.into()));
         }
-        self.size += place::put(entry, folder, name, meta).map_err(|error| at(path, error))?;
+        // What is not in the layer as it is in the archive is kept with the rest of the archive.
+        let real = folder.real.as_ref().map(|real| real.join(name));
+        let real = real
+            .filter(|real| real.as_os_str().len() < PATH_LIMIT && is_kept_as_it_is(entry, meta));
+        if real.is_some() {
+            self.frame.begin_file(entry.size())?;
+        }
+        self.size += place::put(entry, opened, name, meta).map_err(|error| at(path, error))?;
+        if let Some(real) = real {
+            let inode = rustix::fs::statat(opened, name, NO_FOLLOW)?.st_ino;
+            self.frame.end_file(&real, inode)?;
+        }
         if meta.kind == Kind::Folder {
             self.remember_times(path.to_owned(), meta)?;
         }
@@ -103,10 +138,10 @@ impl Unpacking {
     }
 
     /// The last entry of a name counts; only a folder is merged with one that is there.
-    fn make_room(&mut self, folder: &OwnedFd, name: &Path, meta: &Meta) -> Result<(), Errno> {
+    fn make_room(&mut self, folder: &OwnedFd, name: &Path, meta: &Meta) -> io::Result<()> {
         match rustix::fs::statat(folder, name, NO_FOLLOW) {
             Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
             Ok(stat)
                 if meta.kind == Kind::Folder
                     && FileType::from_raw_mode(stat.st_mode) == FileType::Directory =>
@@ -115,9 +150,14 @@ impl Unpacking {
             }
             Ok(_) => {
                 self.forget_folder();
-                trees::remove_at(folder.as_fd(), name)
+                self.aside.put(folder.as_fd(), name)
             }
         }
+    }
+
+    fn whiteout(&mut self, folder: &OwnedFd, name: &Path) -> io::Result<()> {
+        self.aside.put(folder.as_fd(), name)?;
+        Ok(rustix::fs::mknodat(folder, name, FileType::CharacterDevice, Mode::empty(), 0)?)
     }
 
     fn root_folder(&mut self, meta: &Meta) -> io::Result<()> {
@@ -128,17 +168,18 @@ impl Unpacking {
         Ok(())
     }
 
-    fn folder(&mut self, path: &Path) -> io::Result<Arc<OwnedFd>> {
+    fn folder(&mut self, path: &Path) -> io::Result<Folder> {
         if let Some((last, folder)) = &self.last_folder
             && last == path
         {
-            return Ok(Arc::clone(folder));
+            return Ok(folder.clone());
         }
-        let folder = Arc::new(
-            beneath::make_folder(self.root.as_fd(), path)
-                .map_err(|error| at(path, error.into()))?,
-        );
-        self.last_folder = Some((path.to_owned(), Arc::clone(&folder)));
+        let opened = beneath::make_folder(self.root.as_fd(), path)
+            .map_err(|error| at(path, error.into()))?;
+        let found = std::fs::read_link(beneath::via_proc(&opened));
+        let real = found.as_ref().ok().and_then(|found| found.strip_prefix(&self.place).ok());
+        let folder = Folder { real: real.map(Arc::from), opened: Arc::new(opened) };
+        self.last_folder = Some((path.to_owned(), folder.clone()));
         Ok(folder)
     }
 
@@ -158,13 +199,13 @@ impl Unpacking {
     }
 }
 
-fn whiteout(folder: &OwnedFd, name: &Path) -> Result<(), Errno> {
-    trees::remove_at(folder.as_fd(), name)?;
-    rustix::fs::mknodat(folder, name, FileType::CharacterDevice, Mode::empty(), 0)
+fn is_kept_as_it_is<R: Read>(entry: &tar::Entry<'_, R>, meta: &Meta) -> bool {
+    let is_sparse = meta.sparse.is_some() || entry.header().entry_type().is_gnu_sparse();
+    meta.kind == Kind::File && !is_sparse && entry.size() > 0
 }
 
-fn mark_opaque(folder: &OwnedFd) -> Result<(), Errno> {
-    rustix::fs::fsetxattr(folder, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+fn mark_opaque(folder: &OwnedFd) -> io::Result<()> {
+    Ok(rustix::fs::fsetxattr(folder, "trusted.overlay.opaque", b"y", XattrFlags::empty())?)
 }
 
 fn breakout(path: &[u8]) -> io::Error {

@@ -65,6 +65,8 @@ struct Chosen {
 struct New {
     record: ImageRecord,
     document: Vec<u8>,
+    /// What the registry has as its layers.
+    blobs: Vec<String>,
     leftovers: Leftovers,
 }
 
@@ -255,8 +257,9 @@ impl Pull {
         check(&record, layers.len())?;
         let (pin, here) = self.images.pin_present(&record.layers).await?;
         let leftovers = Leftovers::new(&self.images, &record.layers, pin);
+        let blobs = layers.iter().map(|layer| layer.digest.clone()).collect();
         self.layers(layers, record.layers.clone(), &here).await?;
-        Ok(Some(New { record, document, leftovers }))
+        Ok(Some(New { record, document, blobs, leftovers }))
     }
 
     async fn layers(
@@ -303,11 +306,11 @@ impl Pull {
             None => false,
         };
         let (mut record, leftovers) = match new {
-            Some(New { record, document, leftovers }) => {
+            Some(New { record, document, blobs, leftovers }) => {
                 let (store, repository) = (images.inner.store.clone(), self.asked.repository());
                 let kept = blocking(move || {
-                    for layer in &record.layers {
-                        store.note_layer(layer, &repository, None)?;
+                    for (layer, blob) in record.layers.iter().zip(&blobs) {
+                        store.note_claim(layer, &repository, blob)?;
                     }
                     store.keep_image(&document)
                 });

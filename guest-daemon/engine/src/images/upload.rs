@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine_store::objects::{CompressedRecord, LayerRecord};
+use engine_store::objects::{KnownBlob, LayerRecord};
 use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,62 +20,82 @@ const QUEUE: usize = 8;
 /// Bytes between two lines of progress.
 const LINE: u64 = 512 * 1024;
 const MOST_MOUNTS: usize = 4;
-const GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// Forms of a layer that are looked for.
+const MOST_CHECKS: usize = 3;
+
+/// Why a layer was not sent: it could not be read here, or was not taken there.
+enum Failed {
+    Here(Error),
+    There(Error),
+}
 
 impl Push {
     /// Brings one layer there, if it is not.
     pub(super) async fn layer(&self, diff_id: &str) -> Result<Descriptor> {
         let (store, id) = (self.images.inner.store.clone(), diff_id.to_owned());
-        let (layer, media_type) = blocking(move || {
+        let (layer, known) = blocking(move || {
             let layer = store
                 .layer(&id)?
                 .ok_or_else(|| engine_store::StoreError::Missing(format!("layer {id}")))?;
-            let media_type = store.layer_media_type(&layer)?;
-            Ok((layer, media_type))
+            let known = store.known_blobs(&layer)?;
+            Ok((layer, known))
         })
         .await?;
-        let as_it_is = media_type.map(|_| (layer.blob.clone(), layer.blob_size));
-        let before = layer.compressed.clone().map(|known| (known.digest, known.size));
-        let media_type = media_type.unwrap_or(GZIP).to_owned();
-        if let Some((digest, size)) = as_it_is.clone().or(before)
-            && self.is_there(&layer, &digest).await?
-        {
-            self.note(&layer, None).await?;
-            return Ok(Descriptor { media_type, digest, size });
-        }
-        let CompressedRecord { digest, size } = self.send(&layer).await?;
-        let compressed = CompressedRecord { digest: digest.clone(), size };
-        self.note(&layer, Some(compressed).filter(|_| as_it_is.is_none())).await?;
-        self.status(&layer.diff_id, "Pushed", 0, 0).await;
+        let there = match self.found(&layer, &known).await? {
+            Some(found) => found,
+            None => {
+                let sent = self.send(&layer).await?;
+                self.status(&layer.diff_id, "Pushed", 0, 0).await;
+                sent
+            }
+        };
+        self.note(&layer, &there).await?;
+        let KnownBlob { digest, size, media_type, .. } = there;
         Ok(Descriptor { media_type, digest, size })
     }
 
-    /// Whether the registry has the blob, or takes it over from where it has it.
-    async fn is_there(&self, layer: &LayerRecord, digest: &str) -> Result<bool> {
-        if self.repository.has_blob(digest).await? {
-            self.status(&layer.diff_id, "Layer already exists", 0, 0).await;
-            return Ok(true);
-        }
-        let beside = layer
-            .repositories
-            .iter()
-            .rev()
-            .filter_map(|name| Reference::parse(name).ok())
-            .filter(|name| name.domain() == self.asked.domain())
-            .filter(|name| name.path() != self.asked.path())
-            .take(MOST_MOUNTS);
-        for name in beside {
-            if self.repository.mount(digest, &name).await? {
-                let status = format!("Mounted from {}", name.path());
-                self.status(&layer.diff_id, &status, 0, 0).await;
-                return Ok(true);
+    /// The form in which the registry has the layer, or takes it over from where it has it.
+    async fn found(&self, layer: &LayerRecord, known: &[KnownBlob]) -> Result<Option<KnownBlob>> {
+        for blob in self.forms(known) {
+            if self.repository.has_blob(&blob.digest).await? {
+                self.status(&layer.diff_id, "Layer already exists", 0, 0).await;
+                return Ok(Some(blob.clone()));
             }
         }
-        Ok(false)
+        let beside = known
+            .iter()
+            .rev()
+            .filter_map(|blob| Some((blob, Reference::parse(&blob.repository).ok()?)))
+            .filter(|(_, name)| name.domain() == self.asked.domain())
+            .filter(|(_, name)| name.path() != self.asked.path())
+            .take(MOST_MOUNTS);
+        for (blob, name) in beside {
+            if self.repository.mount(&blob.digest, &name).await? {
+                let status = format!("Mounted from {}", name.path());
+                self.status(&layer.diff_id, &status, 0, 0).await;
+                return Ok(Some(blob.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One of each form, first what this repository was known to have, then the newest.
+    fn forms<'a>(&self, known: &'a [KnownBlob]) -> Vec<&'a KnownBlob> {
+        let here = self.asked.repository();
+        let (own, others): (Vec<_>, Vec<_>) =
+            known.iter().rev().partition(|blob| blob.repository == here);
+        let mut forms: Vec<&KnownBlob> = Vec::new();
+        for blob in own.into_iter().chain(others) {
+            if forms.iter().all(|form| form.digest != blob.digest) {
+                forms.push(blob);
+            }
+        }
+        forms.truncate(MOST_CHECKS);
+        forms
     }
 
     /// Sends it, again after a while when that fails.
-    async fn send(&self, layer: &LayerRecord) -> Result<CompressedRecord> {
+    async fn send(&self, layer: &LayerRecord) -> Result<KnownBlob> {
         if self.images.inner.uploads.available_permits() == 0 {
             self.status(&layer.diff_id, "Waiting", 0, 0).await;
         }
@@ -83,20 +103,23 @@ impl Push {
         let place = self.images.inner.uploads.acquire().await.map_err(closed)?;
         let mut attempt = 1;
         let sent = loop {
-            match self.attempt(layer).await {
-                Err(error) if error.kind() == Kind::Internal && attempt < self.attempts() => {
+            match self.attempt(layer).await? {
+                Err(Failed::There(error))
+                    if error.kind() == Kind::Internal && attempt < self.attempts() =>
+                {
                     tracing::info!(error = error.with_causes(), "an upload begins again");
                     self.pause(layer, attempt).await;
                     attempt += 1;
                 }
-                result => break result?,
+                Err(Failed::Here(error) | Failed::There(error)) => return Err(error),
+                Ok(sent) => break sent,
             }
         };
         drop(place);
         Ok(sent)
     }
 
-    async fn attempt(&self, layer: &LayerRecord) -> Result<CompressedRecord> {
+    async fn attempt(&self, layer: &LayerRecord) -> Result<std::result::Result<KnownBlob, Failed>> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (done, digest) = oneshot::channel();
         let reading = self.read(layer.clone(), sender, done);
@@ -105,9 +128,11 @@ impl Push {
             digest.await.map_err(|_| Error::new(Kind::Internal, "a layer was not read to its end"))
         });
         let sent = self.repository.upload(Outgoing { content, digest }).await;
-        let read = reading.await.map_err(|failed| Error::internal("reading a layer", failed))?;
-        sent?;
-        read
+        let read = reading.await.map_err(|failed| Error::internal("reading a layer", failed))??;
+        Ok(match (read, sent) {
+            (Err(Failed::There(_)) | Ok(_), Err(error)) => Err(Failed::There(error)),
+            (read, _) => read,
+        })
     }
 
     /// Hands the layer's bytes to the sender, and at the end their digest.
@@ -116,9 +141,9 @@ impl Push {
         layer: LayerRecord,
         sender: mpsc::Sender<Bytes>,
         done: oneshot::Sender<String>,
-    ) -> tokio::task::JoinHandle<Result<CompressedRecord>> {
+    ) -> tokio::task::JoinHandle<Result<std::result::Result<KnownBlob, Failed>>> {
         let (store, progress) = (self.images.inner.store.clone(), self.progress.clone());
-        let (id, total) = (ids::short(&layer.diff_id).to_owned(), layer.blob_size);
+        let (id, total) = (ids::short(&layer.diff_id).to_owned(), layer.read_size());
         let mut told = 0;
         let seen = move |current: u64| {
             if current - told >= LINE || current == total {
@@ -128,23 +153,28 @@ impl Push {
                 drop(progress.try_send(super::Progress::Status { id, status, current, total }));
             }
         };
-        let sink = move |part: Bytes| {
-            sender
-                .blocking_send(part)
-                .map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))
-        };
         tokio::spawn(blocking(move || {
-            let sent = store.send_layer(&layer, sink, seen)?;
-            // An error only says that the upload has failed.
-            drop(done.send(sent.digest.clone()));
-            Ok(sent)
+            let mut is_taken = true;
+            let sink = |part: Bytes| {
+                is_taken = sender.blocking_send(part).is_ok();
+                if is_taken { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+            };
+            Ok(match store.send_layer(&layer, sink, seen) {
+                Ok(sent) => {
+                    // An error only says that the upload has failed.
+                    drop(done.send(sent.digest.clone()));
+                    Ok(sent)
+                }
+                Err(error) if is_taken => Err(Failed::Here(error.into())),
+                Err(error) => Err(Failed::There(error.into())),
+            })
         }))
     }
 
-    async fn note(&self, layer: &LayerRecord, compressed: Option<CompressedRecord>) -> Result<()> {
+    async fn note(&self, layer: &LayerRecord, there: &KnownBlob) -> Result<()> {
         let (store, id) = (self.images.inner.store.clone(), layer.diff_id.clone());
-        let repository = self.asked.repository();
-        blocking(move || store.note_layer(&id, &repository, compressed)).await
+        let blob = KnownBlob { repository: self.asked.repository(), ..there.clone() };
+        blocking(move || store.note_blob(&id, &blob)).await
     }
 
     fn attempts(&self) -> usize {

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 
-use super::store;
-use crate::unpack::unpack;
+use super::{store, unpack};
 
 const CAPABILITY: &str = "security.capability";
 /// `cap_net_raw+ep`.

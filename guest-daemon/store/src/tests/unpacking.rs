@@ -7,8 +7,7 @@ use std::path::Path;
 
 use tar::EntryType;
 
-use super::{Tar, with_checksums};
-use crate::unpack::unpack;
+use super::{Tar, unpack, with_checksums};
 
 fn unpacked(tar: Tar) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

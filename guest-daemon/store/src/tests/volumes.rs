@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::{Tar, store};
+use super::{Tar, store, unpack};
 use crate::objects::VolumeRecord;
-use crate::unpack::unpack;
 
 fn layers(folder: &Path, tars: Vec<Tar>) -> Vec<PathBuf> {
     let mut paths = Vec::new();

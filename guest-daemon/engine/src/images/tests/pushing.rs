@@ -73,6 +73,55 @@ async fn a_layer_is_taken_over_from_where_the_registry_has_it() {
     assert!(texts(&lines).contains(&"Mounted from tool".to_owned()), "{lines:?}");
 }
 
+/// A world that has but pulled what it pushed before.
+async fn pulled() -> World {
+    let world = World::new().await;
+    world.import("reg.lan/tool:1", &[]).await;
+    push(&world, "reg.lan/tool", "1").await;
+    let id = world.engine.images.inspect("reg.lan/tool:1").unwrap().id;
+    world.engine.images.remove(&id, true, true).await.unwrap();
+    pull(&world, "reg.lan/tool", "1").await;
+    world.remote.asked();
+    world
+}
+
+#[tokio::test]
+async fn a_layer_that_was_pulled_is_taken_over_from_where_it_came() {
+    let world = pulled().await;
+    world.engine.images.tag("reg.lan/tool:1", "reg.lan/copy", "1").await.unwrap();
+    let lines = push(&world, "reg.lan/copy", "1").await;
+    assert!(texts(&lines).contains(&"Mounted from tool".to_owned()), "{lines:?}");
+    let lines = push(&world, "reg.lan/tool", "1").await;
+    assert!(texts(&lines).contains(&"Layer already exists".to_owned()), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_layer_that_was_pulled_is_put_together_again_for_another_registry() {
+    let world = pulled().await;
+    let id = world.engine.images.inspect("reg.lan/tool:1").unwrap().id;
+    world.engine.images.tag("reg.lan/tool:1", "other.lan/tool", "1").await.unwrap();
+    let lines = push(&world, "other.lan/tool", "1").await;
+    assert!(texts(&lines).contains(&"Pushed".to_owned()), "{lines:?}");
+    let lines = push(&world, "other.lan/tool", "1").await;
+    assert!(texts(&lines).contains(&"Layer already exists".to_owned()), "{lines:?}");
+    world.engine.images.remove(&id, true, true).await.unwrap();
+    pull(&world, "other.lan/tool", "1").await;
+    assert_eq!(world.engine.images.inspect("other.lan/tool:1").unwrap().id, id);
+}
+
+#[tokio::test]
+async fn a_layer_whose_files_have_changed_is_not_pushed() {
+    let world = World::new().await;
+    world.import("reg.lan/tool:1", &[]).await;
+    let layer = world.engine.images.find("reg.lan/tool:1").unwrap().layers[0].clone();
+    let diff = world.engine.images.layer_paths(&[layer])[0].clone();
+    std::fs::write(diff.join("data/file"), b"other size").unwrap();
+    let lines = push(&world, "reg.lan/tool", "1").await;
+    let Some(Progress::Error(text)) = lines.last() else { panic!("{lines:?}") };
+    assert!(text.contains("data/file has changed since it was unpacked"), "{text}");
+    assert!(world.remote.asked().iter().all(|asked| !asked.starts_with("upload")));
+}
+
 #[tokio::test]
 async fn a_layer_without_compression_is_compressed_on_its_way() {
     let world = World::new().await;
