@@ -13,7 +13,7 @@ use crate::frame::{BYTES, END, FILE, MARK, WINDOW_LOG, put_number};
 /// Bytes that are given to the compression, or to a part, at a time.
 const BATCH: usize = 64 * 1024;
 /// It is mostly headers that are alike: more work would make it a little smaller.
-const LEVEL: i32 = 3;
+const LEVEL: i32 = 1;
 
 /// A frame on its way to the disk.
 pub(crate) struct FrameWriter {

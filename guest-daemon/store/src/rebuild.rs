@@ -16,7 +16,7 @@ use crate::frame::{self, Content, Part, WINDOW_LOG};
 use crate::objects::LayerRecord;
 use crate::{beneath, compression, trees};
 
-/// What is read of the compression at a time.
+/// What is read at a time.
 const BUFFER: usize = 64 * 1024;
 
 impl Store {
@@ -29,7 +29,8 @@ impl Store {
             return Ok(compression::decompress(blob).map_err(reading())?.1);
         };
         let rebuilt = self.rebuild(&layer.diff_id, size).map_err(reading())?;
-        Ok(Box::new(rebuilt))
+        // What is asked for in small parts is not read and hashed so.
+        Ok(Box::new(BufReader::with_capacity(BUFFER, rebuilt)))
     }
 
     fn rebuild(&self, diff_id: &str, size: u64) -> io::Result<Rebuilt> {
