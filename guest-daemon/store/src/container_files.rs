@@ -1,7 +1,7 @@
 //! What a container has on the disk besides its record.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
@@ -12,6 +12,9 @@ use crate::{room, trees};
 
 /// What a container needs at the least.
 const LEAST_ROOM: u64 = 64 * 1024;
+
+/// A longer hosts file was not made by the engine alone.
+const LONGEST_FILE: u64 = 1 << 20;
 
 impl Store {
     /// Makes a container's folders.
@@ -38,6 +41,27 @@ impl Store {
         fs::write(&path, content)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)))
             .map_err(StoreError::io(format!("write {}", path.display())))
+    }
+
+    /// Changes such a file as it is now. The container may have written anything there: what is no
+    /// text or too long stays as it is.
+    pub fn change_container_file(
+        &self,
+        id: &str,
+        name: &str,
+        change: impl FnOnce(&str) -> String,
+    ) -> Result<()> {
+        let path = self.layout().container_file(id, name);
+        let mut bytes = Vec::new();
+        fs::File::open(&path)
+            .and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes))
+            .map_err(StoreError::io(format!("read {}", path.display())))?;
+        match String::from_utf8(bytes) {
+            Ok(text) if text.len() as u64 <= LONGEST_FILE => {
+                self.write_container_file(id, name, &change(&text))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes sure that the folder is on the disk as it is, before a record says that it is there.

@@ -241,7 +241,24 @@ async fn connect(core: &Core, record: &mut ContainerRecord) -> Result<Surroundin
     let told = links::told(&core.registry, &record.name, &record.host)?;
     write_files(core, record, address.as_deref(), &told.hosts).await?;
     around.links = told.env;
+    if let Some(address) = &address {
+        links::tell_address(&core.registry, &record.name, address).await;
+    }
     Ok(around)
+}
+
+/// Writes the hosts file of a container that runs anew.
+pub(super) async fn write_hosts(core: &Core, record: &ContainerRecord) -> Result<()> {
+    let address = record.endpoint.as_ref().map(|endpoint| endpoint.address.as_str());
+    let hosts = hosts(core, record, address)? + &links::hosts(&core.registry, &record.host);
+    let (store, id) = (core.store.clone(), record.id.clone());
+    blocking(move || store.write_container_file(&id, "hosts", &hosts)).await
+}
+
+fn hosts(core: &Core, record: &ContainerRecord, address: Option<&str>) -> Result<String> {
+    let chosen = core.settings.containers.host_gateway.map(IpAddr::V4);
+    let gateway = chosen.unwrap_or_else(|| core.network.bridge().1).to_string();
+    files::hosts(&record.config, &record.host, &gateway, address)
 }
 
 async fn write_files(
@@ -250,9 +267,7 @@ async fn write_files(
     address: Option<&str>,
     linked: &str,
 ) -> Result<()> {
-    let chosen = core.settings.containers.host_gateway.map(IpAddr::V4);
-    let gateway = chosen.unwrap_or_else(|| core.network.bridge().1).to_string();
-    let hosts = files::hosts(&record.config, &record.host, &gateway, address)? + linked;
+    let hosts = hosts(core, record, address)? + linked;
     let hostname = files::hostname(&record.config);
     let usual = files::usual_resolv_conf(&core.settings.containers, &core.network.resolv_conf());
     let resolv_conf = files::resolv_conf(&record.host, &usual);

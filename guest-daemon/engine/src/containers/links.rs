@@ -1,14 +1,20 @@
 //! `--link`: another container of the bridge by a name of its own, and what it says of itself as
 //! environment variables.
 
-use super::registry::{Registry, Snapshot};
-use super::task::Command;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::registry::{Handle, Registry, Snapshot};
+use super::task::{Command, LinkChange};
 use super::{Containers, ask};
 use crate::config::HostConfig;
 use crate::error::{Error, Kind, Result};
 
 const WITH_HOST: &str = "conflicting options: host type networking can't be used with links. This \
                          would result in undefined behavior";
+/// How long a container that starts with the engine waits for those it is linked to.
+const PATIENCE: Duration = Duration::from_secs(5);
 const WITH_CONTAINER: &str = "conflicting options: container type network can't be used with \
                               links. This would result in undefined behavior";
 
@@ -55,7 +61,10 @@ pub(super) fn resolve(registry: &Registry, name: &str, host: &mut HostConfig) ->
         let Link { name: other, alias } = link?;
         let missing =
             |error: Error| Error::invalid(format!("could not get container for {other}: {error}"));
-        let found = registry.find(&other).map_err(missing)?.look();
+        let mut found = registry.find(&other).map_err(missing)?.look();
+        while let Some(owner) = found.container.host.network_mode.strip_prefix("container:") {
+            found = registry.find(owner).map_err(missing)?.look();
+        }
         if found.container.host.network_mode == "host" {
             return Err(Error::invalid(WITH_HOST));
         }
@@ -65,9 +74,25 @@ pub(super) fn resolve(registry: &Registry, name: &str, host: &mut HostConfig) ->
     Ok(())
 }
 
+/// The names that others give containers, `web/db`, by the containers' own.
+pub(super) fn names(snapshots: &[Arc<Snapshot>]) -> BTreeMap<String, Vec<String>> {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for container in snapshots.iter().map(|snapshot| &snapshot.container) {
+        for link in all(&container.host).flatten() {
+            let name = format!("{}/{}", container.name, link.alias);
+            names.entry(link.name).or_default().push(name);
+        }
+    }
+    names
+}
+
+/// The name of the container that this one knows by the alias.
+pub(super) fn target(host: &HostConfig, alias: &str) -> Option<String> {
+    all(host).flatten().find(|link| link.alias == alias).map(|link| link.name)
+}
+
 impl Containers {
-    /// `reference` is the container's name and that of the link, `web/db`. One that runs knows the
-    /// other until it is started again.
+    /// `reference` is the container's name and that of the link, `web/db`.
     pub async fn remove_link(&self, reference: &str) -> Result<()> {
         let path = reference.trim_start_matches('/');
         let Some((name, alias)) = path.split_once('/') else {
@@ -77,9 +102,52 @@ impl Containers {
         };
         let missing = |_| Error::not_found(format!("No such container: {reference}"));
         let handle = self.core.registry.find(name).map_err(missing)?;
-        let alias = alias.to_owned();
-        ask(&handle, |reply| Command::Unlink { alias, reply }).await.map_err(missing)
+        let change = LinkChange::Remove { alias: alias.to_owned() };
+        ask(&handle, |reply| Command::Link { change, reply }).await.map_err(missing)
     }
+
+    /// A container was renamed: the links to it follow.
+    pub(super) async fn relink(&self, from: &str, to: &str) {
+        for handle in linked_to(&self.core.registry, from, |_| true) {
+            let change = LinkChange::TargetRenamed { from: from.to_owned(), to: to.to_owned() };
+            // One that is removed meanwhile needs no link.
+            drop(ask(&handle, |reply| Command::Link { change, reply }).await);
+        }
+    }
+}
+
+/// A container that others are linked to has an address: those that run write it down.
+pub(super) async fn tell_address(registry: &Registry, name: &str, address: &str) {
+    for handle in linked_to(registry, name, Snapshot::is_running) {
+        let change = LinkChange::TargetMoved { name: name.to_owned(), address: address.to_owned() };
+        drop(ask(&handle, |reply| Command::Link { change, reply }).await);
+    }
+}
+
+fn linked_to(registry: &Registry, name: &str, which: impl Fn(&Snapshot) -> bool) -> Vec<Handle> {
+    let mut handles = registry.all();
+    handles.retain(|handle| {
+        let snapshot = handle.look();
+        which(&snapshot) && all(&snapshot.container.host).flatten().any(|link| link.name == name)
+    });
+    handles
+}
+
+/// Those that a container is linked to come first when all of them start with the engine.
+pub(super) async fn wait_for_targets(
+    registry: &Registry,
+    handle: &Handle,
+    starting: &BTreeSet<String>,
+) {
+    let host = handle.look().container.host.clone();
+    let targets = all(&host).flatten().filter_map(|link| registry.find(&link.name).ok());
+    let targets = targets.filter(|target| starting.contains(&target.id));
+    let waits = targets.map(|target| async move {
+        let mut snapshot = target.snapshot.clone();
+        drop(snapshot.wait_for(|now| now.is_running() || now.removed).await);
+    });
+    // What is missing then, the start says.
+    drop(tokio::time::timeout(PATIENCE, futures::future::join_all(waits)).await);
 }
 
 /// Takes a link out; `None` when there is no such link.
@@ -92,6 +160,42 @@ pub(super) fn without(host: &HostConfig, alias: &str) -> Option<HostConfig> {
     fewer.then(|| HostConfig { links, ..host.clone() })
 }
 
+/// The links of a container that is called `name` now; `renamed` says which other has which new
+/// name.
+pub(super) fn rewritten(
+    host: &HostConfig,
+    name: &str,
+    renamed: Option<(&str, &str)>,
+) -> Option<Vec<String>> {
+    host.links.as_ref()?;
+    let text = |link: Link| {
+        let other = match renamed {
+            Some((from, to)) if link.name == from => to,
+            _ => &link.name,
+        };
+        format!("/{other}:/{name}/{}", link.alias)
+    };
+    Some(all(host).flatten().map(text).collect())
+}
+
+/// The file with another address for those lines that speak of a link to `name`.
+pub(super) fn moved(hosts: &str, host: &HostConfig, name: &str, address: &str) -> String {
+    let aliases: Vec<String> =
+        all(host).flatten().filter(|link| link.name == name).map(|link| link.alias).collect();
+    let line = |line: &str| match line.split_once('\t') {
+        Some((_, names))
+            if names
+                .split([' ', '\t', '.', '\n'])
+                .next()
+                .is_some_and(|first| aliases.iter().any(|alias| alias == first)) =>
+        {
+            format!("{address}\t{names}")
+        }
+        _ => line.to_owned(),
+    };
+    hosts.split_inclusive('\n').map(line).collect()
+}
+
 /// What a container is told about those it is linked to: lines for its hosts file, and variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -101,7 +205,7 @@ pub(crate) struct Told {
 
 /// All of them must be running.
 pub(crate) fn told(registry: &Registry, name: &str, host: &HostConfig) -> Result<Told> {
-    let mut told = Told::default();
+    let mut told = Told { hosts: hosts(registry, host), env: Vec::new() };
     for link in all(host) {
         let Link { name: other, alias } = link?;
         let found = registry.find(&other)?.look();
@@ -117,15 +221,24 @@ pub(crate) fn told(registry: &Registry, name: &str, host: &HostConfig) -> Result
                 format!("Cannot link to /{other}, as it does not belong to the default network"),
             ));
         };
-        let address = endpoint.address.to_string();
+        told.env.extend(variables(&found, &endpoint.address.to_string(), name, &alias));
+    }
+    Ok(told)
+}
+
+/// The lines for the hosts file; those that do not run have none.
+pub(super) fn hosts(registry: &Registry, host: &HostConfig) -> String {
+    let mut lines = String::new();
+    for Link { name, alias } in all(host).flatten() {
+        let Ok(found) = registry.find(&name).map(|handle| handle.look()) else { continue };
+        let Some(endpoint) = &found.endpoint else { continue };
         let mut names = vec![alias.as_str(), &found.container.config.hostname];
         if alias != found.container.name {
             names.push(&found.container.name);
         }
-        told.hosts += &format!("{address}\t{}\n", names.join(" "));
-        told.env.extend(variables(&found, &address, name, &alias));
+        lines += &format!("{}\t{}\n", endpoint.address, names.join(" "));
     }
-    Ok(told)
+    lines
 }
 
 fn variables(other: &Snapshot, address: &str, name: &str, alias: &str) -> Vec<String> {
@@ -161,83 +274,4 @@ fn variables(other: &Snapshot, address: &str, name: &str, alias: &str) -> Vec<St
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::World;
-
-    #[test]
-    fn links_are_read_as_they_are_asked_for_and_as_they_are_shown() {
-        let link = |name: &str, alias: &str| Link { name: name.into(), alias: alias.into() };
-        assert_eq!(parse("db").unwrap(), link("db", "db"));
-        assert_eq!(parse("db:data").unwrap(), link("db", "data"));
-        assert_eq!(parse("/db:/web/data").unwrap(), link("db", "data"));
-        assert!(parse("").is_err() && parse("a:b:c").is_err());
-    }
-
-    #[tokio::test]
-    async fn a_linked_container_is_told_by_name_and_by_variables() {
-        let world = World::new().await;
-        let db = world.create_with("db", &["sleep", "100"], |request| {
-            request.config.env = vec!["USER=me".into(), "HOME=/x".into()];
-            request.config.exposed_ports = ["5432/tcp".to_owned()].into();
-        });
-        db.await.unwrap();
-        let web = world.create_with("web", &["sleep", "100"], |request| {
-            request.host.links = Some(vec!["db:my-data".into()]);
-            request.config.env = vec!["MY_DATA_ENV_USER=mine".into()];
-        });
-        let web = web.await.unwrap();
-        let host = world.engine.containers.inspect("web").unwrap().host;
-        assert_eq!(host.links.unwrap(), ["/db:/web/my-data"]);
-        let error = world.engine.containers.start("web", "").await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "Cannot link to a non running container: /db AS /web/my-data"
-        );
-        world.start("db").await;
-        world.start("web").await;
-        let spec = world.runtime.spec(&web).unwrap();
-        for variable in ["MY_DATA_NAME=/web/my-data", "MY_DATA_PORT_5432_TCP_PORT=5432"] {
-            assert!(spec.env.iter().any(|it| it == variable), "{variable}: {:?}", spec.env);
-        }
-        assert!(spec.env.contains(&"MY_DATA_ENV_USER=mine".to_owned()), "its own counts");
-        assert!(!spec.env.iter().any(|entry| entry.contains("ENV_HOME")));
-        let hosts = spec.mounts.iter().find(|mount| mount.destination == "/etc/hosts").unwrap();
-        assert!(std::fs::read_to_string(&hosts.source).unwrap().contains("\tmy-data "));
-    }
-
-    #[tokio::test]
-    async fn a_link_can_be_taken_out_again() {
-        let world = World::new().await;
-        world.create("db", &["sleep"]).await;
-        let create = world.create_with("web", &["sleep"], |request| {
-            request.host.links = Some(vec!["db".into(), "db:data".into()]);
-        });
-        create.await.unwrap();
-        let containers = &world.engine.containers;
-        containers.remove_link("web/data").await.unwrap();
-        assert_eq!(containers.inspect("web").unwrap().host.links.unwrap(), ["/db:/web/db"]);
-        containers.remove_link("/web/db").await.unwrap();
-        assert_eq!(containers.inspect("web").unwrap().host.links, None);
-        for (reference, text) in [
-            ("web/db", "No such container: web/db"),
-            ("nosuch/db", "No such container: nosuch/db"),
-            ("nosuch", "No such container: nosuch"),
-            ("web", "Conflict, cannot remove the default link name of the container"),
-        ] {
-            let error = containers.remove_link(reference).await.unwrap_err();
-            assert_eq!(error.to_string(), text);
-        }
-        world.start("web").await;
-    }
-
-    #[tokio::test]
-    async fn a_link_to_nobody_is_refused() {
-        let world = World::new().await;
-        let create = world.create_with("web", &["true"], |request| {
-            request.host.links = Some(vec!["nobody:x".into()]);
-        });
-        let error = create.await.unwrap_err();
-        assert!(error.to_string().starts_with("could not get container for nobody"), "{error}");
-    }
-}
+mod tests;

@@ -4,9 +4,9 @@ mod wanted;
 
 use std::sync::Arc;
 
-use super::Containers;
 use super::registry::Snapshot;
 use super::types::{Container, ListContainers, Status};
+use super::{Containers, links};
 use crate::error::Result;
 use wanted::Wanted;
 
@@ -19,12 +19,20 @@ impl Containers {
         let all = request.all || limit.is_some() || request.filters.contains_key("status");
         let mut found: Vec<Arc<Snapshot>> = self.core.registry.snapshots();
         found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.container.created));
+        let links = links::names(&found);
+        let none = Vec::new();
         let fitting = found
             .iter()
             .map(|snapshot| &snapshot.container)
-            .filter(|container| (all || is_up(container.state.status)) && wanted.fits(container));
-        let listed = fitting.take(limit.unwrap_or(usize::MAX));
-        Ok(listed.map(|container| self.with_current_image(container.clone())).collect())
+            .map(|container| (container, links.get(&container.name).unwrap_or(&none)))
+            .filter(|(container, links)| {
+                (all || is_up(container.state.status)) && wanted.fits(container, links)
+            });
+        let listed = fitting.take(limit.unwrap_or(usize::MAX)).map(|(container, links)| {
+            let link_names = links.clone();
+            self.with_current_image(Container { link_names, ..container.clone() })
+        });
+        Ok(listed.collect())
     }
 
     /// The name that it was made with may mean another image by now; then the id is shown.

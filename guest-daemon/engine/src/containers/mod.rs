@@ -189,8 +189,10 @@ impl Containers {
 
     pub async fn rename(&self, reference: &str, name: &str) -> Result<()> {
         let handle = self.core.registry.find(reference)?;
-        let name = name.to_owned();
-        ask(&handle, |reply| Command::Rename { name, reply }).await
+        let (old, new) = (handle.look().container.name.clone(), name.to_owned());
+        ask(&handle, |reply| Command::Rename { name: new, reply }).await?;
+        self.relink(&old, name.trim_start_matches('/')).await;
+        Ok(())
     }
 
     pub async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()> {

@@ -10,7 +10,7 @@ use super::create::hub;
 use super::launch;
 use super::state::Phase;
 use super::task::spawn;
-use super::{Command, Containers, restart, snapshot};
+use super::{Command, Containers, links, restart, snapshot};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::ports::{Process, Recovered};
@@ -62,9 +62,18 @@ impl Containers {
             tracing::warn!(container = unknown, "removing a container without a record");
             launch::undo(&core, &unknown).await;
         }
+        let starting = Arc::new(again.iter().map(|handle| handle.id.clone()).collect());
         for handle in again {
-            let (reply, _) = tokio::sync::oneshot::channel();
-            drop(handle.commands.send(Command::Start(reply)).await);
+            let (registry, starting) = (core.registry.clone(), Arc::clone(&starting));
+            let stop = core.stop.clone();
+            core.tasks.spawn(async move {
+                tokio::select! {
+                    () = links::wait_for_targets(&registry, &handle, &starting) => {}
+                    () = stop.cancelled() => return,
+                }
+                let (reply, _) = tokio::sync::oneshot::channel();
+                drop(handle.commands.send(Command::Start(reply)).await);
+            });
         }
         Ok((Self { core, pruning: Arc::default() }, execs))
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use engine_store::objects::MountRecord;
 use tokio::sync::{mpsc, watch};
 
+use super::links;
 use super::task::Command;
 use super::types::{Container, Status};
 use crate::error::{Error, Result};
@@ -68,7 +69,8 @@ struct Inner {
 }
 
 impl Registry {
-    /// By id, name (with or without a slash) or unique prefix of an id, in this order.
+    /// By id, name (with or without a slash), name that another gave it (`web/db`) or unique prefix
+    /// of an id, in this order.
     pub(crate) fn find(&self, reference: &str) -> Result<Handle> {
         if reference.is_empty() {
             return Err(Error::invalid("no container name or ID supplied"));
@@ -79,6 +81,9 @@ impl Registry {
         }
         let name = reference.strip_prefix('/').unwrap_or(reference);
         if let Some(handle) = inner.by_name.get(name).and_then(|id| inner.by_id.get(id)) {
+            return Ok(handle.clone());
+        }
+        if let Some(handle) = inner.linked(name) {
             return Ok(handle.clone());
         }
         let mut found = inner
@@ -149,6 +154,16 @@ impl Registry {
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// What `web` knows as `db`.
+    fn linked(&self, name: &str) -> Option<&Handle> {
+        let (owner, alias) = name.split_once('/')?;
+        let owner = self.by_id.get(self.by_name.get(owner)?)?.look();
+        let target = links::target(&owner.container.host, alias)?;
+        self.by_id.get(self.by_name.get(&target)?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod ending;
 mod health;
+mod linking;
 mod memory;
 mod pausing;
 mod removal;
@@ -19,6 +20,7 @@ use tokio_util::sync::DropGuard;
 
 use super::core::Core;
 use super::launch::{self, Failed, Launched};
+pub(super) use linking::LinkChange;
 pub(crate) use showing::attributes_of;
 
 use super::registry::{Handle, Snapshot};
@@ -60,8 +62,8 @@ pub(crate) enum Command {
         change: Box<HostConfig>,
         reply: Reply<()>,
     },
-    Unlink {
-        alias: String,
+    Link {
+        change: LinkChange,
         reply: Reply<()>,
     },
     /// Execs come and go; the snapshot shows them.
@@ -229,7 +231,7 @@ impl Task {
             Command::Pause(reply) => self.pause_requested(reply).await,
             Command::Unpause(reply) => self.unpause_requested(reply).await,
             Command::Update { change, reply } => self.update_requested(change, reply).await,
-            Command::Unlink { alias, reply } => self.unlink_requested(alias, reply).await,
+            Command::Link { change, reply } => self.link_requested(change, reply).await,
             Command::MemoryKill => self.memory_kill().await,
             Command::Execs(ids) => {
                 self.exec_ids = ids;

@@ -73,7 +73,8 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    pub(super) fn fits(&self, container: &Container) -> bool {
+    /// `links` are its names at others.
+    pub(super) fn fits(&self, container: &Container, links: &[String]) -> bool {
         let state = &container.state;
         let health = state.health.as_ref().map_or("none", |health| health.status.name());
         let among = |list: &Option<Vec<String>>, id: &String| {
@@ -84,7 +85,9 @@ impl<'a> Wanted<'a> {
             && self.since.is_none_or(|since| container.created > since)
             && among(&self.ids, &container.id)
             && among(&self.images, &container.image_id)
-            && self.names.as_ref().is_none_or(|names| names.iter().any(|name| name.fits(container)))
+            && self.names.as_ref().is_none_or(|names| names.iter().any(|name| {
+                name.fits(&container.name) || links.iter().any(|link| name.fits(link))
+            }))
             && (self.exited.is_empty() || (ended && self.exited.contains(&state.exit_code)))
             // Only Swarm makes tasks.
             && self.is_task != Some(true)
@@ -127,9 +130,9 @@ impl Pattern {
         Self { text: text.to_owned(), expression: Regex::new(text).ok() }
     }
 
-    fn fits(&self, container: &Container) -> bool {
-        let with_slash = format!("/{}", container.name);
-        [container.name.as_str(), with_slash.as_str()].iter().any(|name| {
+    fn fits(&self, name: &str) -> bool {
+        let with_slash = format!("/{name}");
+        [name, with_slash.as_str()].iter().any(|name| {
             *name == self.text
                 || self.expression.as_ref().is_some_and(|expression| expression.is_match(name))
         })
@@ -216,7 +219,6 @@ mod tests {
 
     #[test]
     fn names_match_anywhere_as_regular_expressions() {
-        let container = Container { name: "web-1".into(), ..Container::default() };
         for (pattern, fits) in [
             ("we", true),
             ("^web", true),
@@ -226,7 +228,7 @@ mod tests {
             ("db|web", true),
             ("(", false),
         ] {
-            assert_eq!(Pattern::new(pattern).fits(&container), fits, "{pattern}");
+            assert_eq!(Pattern::new(pattern).fits("web-1"), fits, "{pattern}");
         }
     }
 

@@ -2,8 +2,8 @@
 
 use engine_store::objects::StoredStatus;
 
-use super::super::names;
 use super::super::state::{Decision, Phase, Request, decide};
+use super::super::{links, names};
 use super::{Command, Reply, Task, answer};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
@@ -63,6 +63,7 @@ impl Task {
         });
         let name = reserved.map_err(|error| error.within("Error when allocating new name"))?;
         let old = std::mem::replace(&mut self.record.name, name.to_owned());
+        self.record.host.links = links::rewritten(&self.record.host, name, None);
         self.commit().await;
         self.core.registry.release(&old);
         self.event("rename", &[("oldName", format!("/{old}"))]);

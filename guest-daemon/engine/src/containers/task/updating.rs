@@ -1,7 +1,7 @@
-//! How a container gets other limits, another restart policy, or fewer links.
+//! How a container gets other limits or another restart policy.
 
 use super::super::state::{Decision, Phase, Request, decide};
-use super::super::{links, spec, update};
+use super::super::{spec, update};
 use super::{Command, Reply, Task, answer};
 use crate::config::HostConfig;
 use crate::error::{Error, Result};
@@ -15,19 +15,6 @@ impl Task {
         let within = format!("Cannot update container {}", self.record.id);
         let result = self.update(&change).await.map_err(|error: Error| error.within(&within));
         answer(reply, result);
-    }
-
-    pub(super) async fn unlink_requested(&mut self, alias: String, reply: Reply<()>) {
-        if decide(self.phase, Request::Update) == Decision::Defer {
-            self.deferred.push_back(Command::Unlink { alias, reply });
-            return;
-        }
-        let Some(host) = links::without(&self.record.host, &alias) else {
-            return answer(reply, Err(Error::not_found(format!("no link {alias}"))));
-        };
-        self.record.host = host;
-        self.commit().await;
-        answer(reply, Ok(()));
     }
 
     async fn update(&mut self, change: &HostConfig) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::times;
 pub(crate) fn to_api(container: &Container, now: i128) -> Summary {
     Summary {
         id: container.id.clone(),
-        names: vec![format!("/{}", container.name)],
+        names: names(container),
         image: container.config.image.clone(),
         image_id: container.image_id.clone(),
         command: command(&container.path, &container.args),
@@ -29,6 +29,14 @@ pub(crate) fn to_api(container: &Container, now: i128) -> Summary {
         },
         mounts: mounts::listed_to_api(&container.mounts),
     }
+}
+
+/// Its own and those that others gave it, sorted.
+fn names(container: &Container) -> Vec<String> {
+    let all = std::iter::once(&container.name).chain(&container.link_names);
+    let mut names: Vec<String> = all.map(|name| format!("/{name}")).collect();
+    names.sort();
+    names
 }
 
 /// Arguments with spaces are quoted, as a reader would expect.

@@ -55,6 +55,14 @@ fn running() -> Container {
     container
 }
 
+#[test]
+fn names_of_links_stand_beside_its_own_sorted() {
+    let mut container = container(Status::Running);
+    container.link_names = vec!["front/web".to_owned(), "y/x".to_owned()];
+    let names = summary::to_api(&container, CREATED).names;
+    assert_eq!(names, ["/front/web", "/web", "/y/x"]);
+}
+
 fn inspected(container: &Container) -> Value {
     serde_json::to_value(inspect::to_api(container)).unwrap()
 }
