@@ -1,6 +1,7 @@
 //! A container's log as its pump writes it: each chunk of output is marked, appended, consumed
 //! and cleared, so that a daemon that dies in between neither loses nor doubles it.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub(crate) struct Journal {
 pub(super) struct Written {
     /// How many of the bytes seen are old.
     pub repeated: usize,
+    /// How many of the bytes seen were dealt with: what comes after them is for the next file.
+    pub taken: usize,
     /// A new file was begun before it.
     pub rotated: bool,
     /// The log's length now.
@@ -87,21 +90,32 @@ impl Journal {
         }
         let fresh = &data[repeated..];
         if fresh.is_empty() {
-            return Written { repeated, rotated: false, length: self.writer.length() };
+            let length = self.writer.length();
+            return Written { repeated, taken: repeated, rotated: false, length };
         }
+        let rotated = self.rotate_if_full();
         let mut after = self.state.clone();
         let stamped = self.encoder.at(unix_nanos);
         let mut text = Vec::with_capacity(fresh.len() + fresh.len() / 4);
-        lines::cut(&mut after.partial[usize::from(stderr)], fresh, |line| {
+        // Only so much that the file is full: a mark speaks of one file.
+        let cut = lines::cut(&mut after.partial[usize::from(stderr)], fresh, |line| {
             stamped.line(&mut text, line, stderr);
+            match self.writer.is_full_with(text.len() as u64) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
         });
-        // Now, as nothing is in flight: a mark speaks of the current file.
-        let rotated = self.writer.rotate_if_full().unwrap_or_else(|error| {
+        let taken = repeated + cut;
+        self.append(stderr, &data[..taken], after, &text);
+        Written { repeated, taken, rotated, length: self.writer.length() }
+    }
+
+    /// Only while nothing is in flight.
+    fn rotate_if_full(&mut self) -> bool {
+        self.writer.rotate_if_full().unwrap_or_else(|error| {
             tracing::error!(error = %Error::from(error).with_causes(), "a log is not rotated");
             false
-        });
-        self.append(stderr, data, after, &text);
-        Written { repeated, rotated, length: self.writer.length() }
+        })
     }
 
     /// A stream has ended: logs what it said last.
@@ -112,11 +126,13 @@ impl Journal {
         lines::flush(&mut after.partial[usize::from(stderr)], |line| {
             stamped.line(&mut text, line, stderr);
         });
+        let mut rotated = false;
         if !text.is_empty() {
+            rotated = self.rotate_if_full();
             self.append(stderr, b"", after, &text);
             self.clear();
         }
-        Written { repeated: 0, rotated: false, length: self.writer.length() }
+        Written { repeated: 0, taken: 0, rotated, length: self.writer.length() }
     }
 
     /// A log that cannot be written must not stop the container: what it says is lost to the log
@@ -204,5 +220,41 @@ mod tests {
         let mut second = Journal::recover(Arc::clone(&log), &mark, plan()).unwrap();
         second.write(true, b"line\n", 1);
         assert_eq!(text(&log), ["half a line\n"]);
+    }
+
+    #[test]
+    fn a_file_is_longer_than_it_may_be_by_one_line_at_the_most() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, mark) = (LogFiles::new(folder.path().join("log")), folder.path().join("mark"));
+        let rotation = Rotation { max_size: Some(60), max_files: 100, compress: false };
+        let plan = || FilePlan { rotation, ..plan() };
+        let lines: Vec<String> = (10..30).map(|number| format!("line {number}\n")).collect();
+        let output = lines.concat();
+        let mut journal = Journal::begin(Arc::clone(&log), &mark, plan()).unwrap();
+        let mut rest = output.as_bytes();
+        let mut dies = false;
+        while !rest.is_empty() {
+            let written = journal.write(false, rest, 1);
+            dies = !dies;
+            if dies {
+                drop(journal);
+                journal = Journal::recover(Arc::clone(&log), &mark, plan()).unwrap();
+                continue;
+            }
+            rest = &rest[written.taken..];
+            journal.clear();
+        }
+        let mut seen = Vec::new();
+        for generation in log.oldest().unwrap()..=log.newest() {
+            let mut reader = log.open(generation, 0).unwrap().unwrap();
+            let mut entries = 0;
+            while let Some(entry) = reader.next_entry().unwrap() {
+                seen.push(String::from_utf8(entry.text).unwrap());
+                entries += 1;
+            }
+            // The first of them fills it.
+            assert_eq!(entries, 1, "{generation}");
+        }
+        assert_eq!(seen, lines);
     }
 }

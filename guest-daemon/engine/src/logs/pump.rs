@@ -82,14 +82,14 @@ impl Pump {
                 Vec::new()
             }
         };
-        let count = data.len();
-        let data = self.log(stderr, Bytes::from(data)).await;
+        let is_end = data.is_empty();
+        let (data, count) = self.log(stderr, Bytes::from(data)).await;
         if let Some(shipper) = &mut self.shipper
-            && (count == 0 || !data.is_empty())
+            && (is_end || !data.is_empty())
         {
             shipper.take(stderr, &data, self.clock.now()).await;
         }
-        if count == 0 {
+        if is_end {
             return None;
         }
         if !data.is_empty() {
@@ -105,11 +105,13 @@ impl Pump {
         Some(pipe)
     }
 
-    /// Logs and hands out what is new; empty data is the stream's end.
-    async fn log(&mut self, stderr: bool, data: Bytes) -> Bytes {
+    /// Logs and hands out what is new; empty data is the stream's end. Says also how many bytes of
+    /// the pipe are done with: what fills a log's file ends there, and the rest is seen again.
+    async fn log(&mut self, stderr: bool, data: Bytes) -> (Bytes, usize) {
+        let count = data.len();
         let Some(mut journal) = self.journal.take() else {
             self.hub.deliver(stderr, &data, None);
-            return data;
+            return (data, count);
         };
         let time = self.clock.now();
         let chunk = data.clone();
@@ -123,18 +125,18 @@ impl Pump {
         })
         .await;
         match written {
-            Ok((journal, Written { repeated, rotated, length })) => {
-                let fresh = data.slice(repeated..);
+            Ok((journal, Written { repeated, taken, rotated, length })) => {
+                let fresh = data.slice(repeated..taken);
                 let partial = journal.partial().clone();
                 self.hub.deliver(stderr, &fresh, Some(Logged { length, rotated, partial }));
                 self.journal = Some(journal);
-                fresh
+                (fresh, taken)
             }
             Err(failed) => {
                 let error = Error::internal("logging has failed", failed);
                 tracing::error!(error = error.with_causes(), "output is not logged any more");
                 self.hub.deliver(stderr, &data, None);
-                data
+                (data, count)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Output on its way to a syslog daemon: lines wait in a queue of bounded size.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,11 +71,14 @@ impl Shipper {
     pub(super) async fn take(&mut self, stderr: bool, data: &[u8], unix_nanos: i128) {
         let mut found = Vec::new();
         let partial = &mut self.partial[usize::from(stderr)];
-        let keep = |line: &[u8]| found.push(line.to_vec());
+        let mut keep = |line: &[u8]| found.push(line.to_vec());
         if data.is_empty() {
             lines::flush(partial, keep);
         } else {
-            lines::cut(partial, data, keep);
+            lines::cut(partial, data, |line| {
+                keep(line);
+                ControlFlow::Continue(())
+            });
         }
         for mut line in found {
             if line.last() == Some(&b'\n') {

@@ -85,9 +85,14 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Whether so many bytes more are enough for a file.
+    pub fn is_full_with(&self, more: u64) -> bool {
+        self.rotation.max_size.is_some_and(|most| self.length + more >= most)
+    }
+
     /// Begins a new file if this one is full; `true` if it did.
     pub fn rotate_if_full(&mut self) -> Result<bool> {
-        if self.rotation.max_size.is_none_or(|most| self.length < most) {
+        if !self.is_full_with(0) {
             return Ok(false);
         }
         let (files, rotation) = (Arc::clone(&self.files), self.rotation);
