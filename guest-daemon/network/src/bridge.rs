@@ -21,6 +21,9 @@ use crate::ports::{Protocol, guest_port, occupied, published};
 use crate::resolver;
 use books::{Attached, State};
 
+/// What a container calls its link.
+const INTERFACE: &str = "eth0";
+
 /// Containers on a bridge with NAT, ports published through the host.
 pub struct BridgeNetwork {
     forwarder: Arc<dyn HostForwarder>,
@@ -223,11 +226,13 @@ impl Network for BridgeNetwork {
                     .ok_or_else(|| Error::invalid(format!("invalid MAC address: {text}")))?,
             ),
         };
-        let container = request.container;
+        let AttachRequest { container, interface, link_local, .. } = request;
+        let interface = if interface.is_empty() { INTERFACE.to_owned() } else { interface };
         self.let_leave(&container).await;
         let address = self.reserve(&container, true)?.unwrap_or(GATEWAY);
         let mac = chosen.unwrap_or_else(|| addresses::mac_of(address));
-        let cable = Cable { container: container.clone(), address, mac };
+        let name = container.clone();
+        let cable = Cable { container: name, address, mac, interface, link_local };
         let namespace = self.create(&container, Some(cable)).await?;
         if let Err(error) = self.ensure_firewall().await {
             self.detach(&container).await?;

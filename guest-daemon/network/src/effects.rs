@@ -1,7 +1,7 @@
 //! What the network does to the kernel, as a trait so that its rules are tested without one.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -14,12 +14,16 @@ pub(crate) struct Cable {
     pub(crate) container: String,
     pub(crate) address: Ipv4Addr,
     pub(crate) mac: [u8; 6],
+    /// Its name inside.
+    pub(crate) interface: String,
+    /// Further addresses.
+    pub(crate) link_local: Vec<IpAddr>,
 }
 
 /// The effects on namespaces, links and the firewall.
 #[async_trait]
 pub(crate) trait Effects: Send + Sync {
-    /// Makes a namespace with `lo` up and, with a cable, an `eth0` on the bridge. May leave parts
+    /// Makes a namespace with `lo` up and, with a cable, a link to the bridge. May leave parts
     /// behind on an error; [`Effects::remove`] takes them away.
     async fn create(&self, container: &str, cable: Option<Cable>) -> io::Result<PathBuf>;
 

@@ -19,6 +19,10 @@ use crate::effects::{Cable, Effects};
 use crate::firewall::{self, Forward};
 use crate::namespaces;
 
+/// The lengths of the prefixes of links' own addresses.
+const LINK_LOCAL_V4: u8 = 16;
+const LINK_LOCAL_V6: u8 = 64;
+
 /// The index that `lo` has in every namespace.
 const LOOPBACK_INDEX: u32 = 1;
 
@@ -181,15 +185,15 @@ fn default_interface(routes: &str) -> Option<&str> {
     })
 }
 
-/// Makes the pair of links, one end on the bridge, the other as `eth0` in the namespace.
+/// Makes the pair of links, one end on the bridge, the other in the namespace.
 async fn connect(bridge: &Bridge, namespace: &OwnedFd, cable: &Cable) -> io::Result<()> {
-    let inner = LinkUnspec::new_with_name("eth0")
+    let inner = LinkUnspec::new_with_name(&cable.interface)
         .address(cable.mac.to_vec())
         .mtu(bridge.mtu)
         .setns_by_fd(namespace.as_fd().as_raw_fd())
         .build();
     let name = veth_name(&cable.container);
-    let pair = LinkVeth::new(&name, "eth0")
+    let pair = LinkVeth::new(&name, &cable.interface)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(inner)))
         .mtu(bridge.mtu)
         .controller(bridge.index)
@@ -202,17 +206,24 @@ async fn connect(bridge: &Bridge, namespace: &OwnedFd, cable: &Cable) -> io::Res
 async fn connect_inside(inside: &Handle, cable: Option<&Cable>) -> io::Result<()> {
     let Some(cable) = cable else { return bring_up(inside, LOOPBACK_INDEX).await };
     // Asked at once and done in this order: each answer alone would be a wait.
-    let ((), index) = try_join!(bring_up(inside, LOOPBACK_INDEX), index_of(inside, "eth0"))?;
-    let index = index
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "eth0 is not in the namespace"))?;
+    let ((), index) =
+        try_join!(bring_up(inside, LOOPBACK_INDEX), index_of(inside, &cable.interface))?;
+    let index = index.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::NotFound, "the link is not in the namespace")
+    })?;
     let address = inside.address().add(index, cable.address.into(), PREFIX_LEN);
     let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(GATEWAY).build();
     try_join!(
         address.execute().map_err(netlink_error),
         bring_up(inside, index),
         inside.route().add(route).execute().map_err(netlink_error),
-    )
-    .map(drop)
+    )?;
+    for address in &cable.link_local {
+        let length = if address.is_ipv4() { LINK_LOCAL_V4 } else { LINK_LOCAL_V6 };
+        let add = inside.address().add(index, *address, length).execute();
+        add.await.map_err(netlink_error)?;
+    }
+    Ok(())
 }
 
 async fn bring_up(handle: &Handle, index: u32) -> io::Result<()> {

@@ -173,6 +173,23 @@ async fn scenario(state: PathBuf, outside: &Path) {
         names.iter().map(|name| name.name().to_str().unwrap().to_owned()).collect::<Vec<_>>()
     });
     assert_eq!(links, ["lo", "eth0"]);
+    let chosen = AttachRequest {
+        container: "e".repeat(64),
+        interface: "wan".into(),
+        link_local: vec!["169.254.7.8".parse().unwrap()],
+        ..AttachRequest::default()
+    };
+    let chosen = network.attach(chosen).await.unwrap();
+    let own = at("169.254.7.8".parse().unwrap(), 81);
+    serve(&chosen.namespace, 81);
+    assert_eq!(ask(Some(&chosen.namespace), own), Some("169.254.7.8".to_owned()));
+    let links = inside(&chosen.namespace, || {
+        let names = nix::net::if_::if_nameindex().unwrap();
+        names.iter().map(|name| name.name().to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    });
+    assert_eq!(links, ["lo", "wan"]);
+    network.detach(&"e".repeat(64)).await.unwrap();
+    println!("a link has the name and the addresses that were chosen");
     let inherited = std::fs::read_to_string("/sys/class/net/docker0/mtu").unwrap();
     assert_eq!(inherited.trim(), "4000");
 

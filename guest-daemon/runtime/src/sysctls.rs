@@ -59,9 +59,11 @@ pub(crate) fn check(name: &str, own: Own) -> Result<(), SysctlError> {
     }
 }
 
-/// Sets one for the namespaces of this process. `proc` is any /proc.
+/// Sets one for the namespaces of this process. `proc` is any /proc. As with sysctl(8), a name that
+/// is written with slashes may have dots in its parts.
 pub(crate) fn set(proc: &OwnedFd, name: &str, value: &str) -> io::Result<()> {
-    let path = PathBuf::from("sys").join(name.replace('.', "/"));
+    let name = if name.contains('/') { name.to_owned() } else { name.replace('.', "/") };
+    let path = PathBuf::from("sys").join(name);
     let file = openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     io::Write::write_all(&mut std::fs::File::from(file), value.as_bytes())
 }

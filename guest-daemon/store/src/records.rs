@@ -61,7 +61,7 @@ pub struct HostConfig {
     pub log_config: LogConfig,
     pub network_mode: String,
     /// By `80/tcp`.
-    pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
+    pub port_bindings: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
     pub restart_policy: RestartPolicy,
     pub auto_remove: bool,
     pub volume_driver: String,
@@ -72,9 +72,9 @@ pub struct HostConfig {
     pub cap_add: Option<Vec<String>>,
     pub cap_drop: Option<Vec<String>>,
     pub cgroupns_mode: String,
-    pub dns: Vec<String>,
-    pub dns_options: Vec<String>,
-    pub dns_search: Vec<String>,
+    pub dns: Option<Vec<String>>,
+    pub dns_options: Option<Vec<String>>,
+    pub dns_search: Option<Vec<String>>,
     pub extra_hosts: Option<Vec<String>>,
     pub group_add: Option<Vec<String>>,
     pub ipc_mode: String,
@@ -100,11 +100,11 @@ pub struct HostConfig {
     pub nano_cpus: i64,
     pub cgroup_parent: String,
     pub blkio_weight: u16,
-    pub blkio_weight_device: Vec<WeightDevice>,
-    pub blkio_device_read_bps: Vec<ThrottleDevice>,
-    pub blkio_device_write_bps: Vec<ThrottleDevice>,
-    pub blkio_device_read_iops: Vec<ThrottleDevice>,
-    pub blkio_device_write_iops: Vec<ThrottleDevice>,
+    pub blkio_weight_device: Option<Vec<WeightDevice>>,
+    pub blkio_device_read_bps: Option<Vec<ThrottleDevice>>,
+    pub blkio_device_write_bps: Option<Vec<ThrottleDevice>>,
+    pub blkio_device_read_iops: Option<Vec<ThrottleDevice>>,
+    pub blkio_device_write_iops: Option<Vec<ThrottleDevice>>,
     pub cpu_period: i64,
     pub cpu_quota: i64,
     pub cpu_realtime_period: i64,
@@ -115,16 +115,18 @@ pub struct HostConfig {
     pub cpu_percent: i64,
     pub io_maximum_iops: u64,
     pub io_maximum_bandwidth: u64,
-    pub devices: Vec<DeviceMapping>,
+    pub devices: Option<Vec<DeviceMapping>>,
     pub device_cgroup_rules: Option<Vec<String>>,
     pub device_requests: Option<Vec<DeviceRequest>>,
+    pub kernel_memory: i64,
+    pub kernel_memory_tcp: i64,
     pub memory_reservation: i64,
     /// Bytes of memory and swap together; -1 is unlimited, 0 is twice the memory.
     pub memory_swap: i64,
     pub memory_swappiness: Option<i64>,
     pub oom_kill_disable: Option<bool>,
     pub pids_limit: Option<i64>,
-    pub ulimits: Vec<Ulimit>,
+    pub ulimits: Option<Vec<Ulimit>>,
     pub init: Option<bool>,
     pub masked_paths: Option<Vec<String>>,
     pub readonly_paths: Option<Vec<String>>,
@@ -163,6 +165,11 @@ pub struct MountRequest {
     pub source: String,
     pub target: String,
     pub read_only: bool,
+    pub consistency: String,
+    /// Whether there were options at all, be they empty.
+    pub has_options: bool,
+    /// Whether a driver was spoken of, be it without a name.
+    pub has_volume_driver: bool,
     pub volume_labels: BTreeMap<String, String>,
     pub volume_no_copy: bool,
     pub volume_driver: String,
@@ -226,10 +233,23 @@ pub struct Ulimit {
 #[serde(default)]
 pub struct NetworkAttachment {
     pub aliases: Option<Vec<String>>,
+    pub links: Option<Vec<String>>,
+    pub driver_options: Option<BTreeMap<String, String>>,
+    pub gateway_priority: i64,
+    /// The addresses that the user chose, if these were spoken of at all.
+    pub chosen: Option<ChosenAddresses>,
     pub mac_address: String,
     pub network_id: String,
     pub endpoint_id: String,
     pub gateway: String,
     pub ip_address: String,
     pub ip_prefix_len: u8,
+}
+
+/// Addresses that the user chose.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChosenAddresses {
+    /// Beside the container's own, for its link alone.
+    pub link_local: Vec<String>,
 }

@@ -11,7 +11,7 @@ use super::modes::{self, NetworkMode};
 use super::state::Phase;
 use super::task::{attributes_of, spawn};
 use super::types::{CreateContainer, Created};
-use super::{Containers, links, merge, mounts, names, validate, volumes_from};
+use super::{Containers, endpoints, links, merge, mounts, names, ports, validate, volumes_from};
 use crate::blocking::blocking;
 use crate::config::{ContainerConfig, HostConfig, NetworkAttachment};
 use crate::error::{Error, Kind, Result};
@@ -219,7 +219,7 @@ fn pin_shared(core: &Core, config: &ContainerConfig, host: &mut HostConfig) -> R
         if !config.hostname.is_empty() {
             return conflict("conflicting options: hostname and the network mode");
         }
-        if !host.port_bindings.is_empty() || host.publish_all_ports {
+        if ports::any(host) || host.publish_all_ports {
             return conflict(
                 "conflicting options: port publishing and the container type network mode",
             );
@@ -256,12 +256,8 @@ fn networks(
                 "network-scoped alias is supported only for containers in user defined networks",
             ));
         }
-        if !given.ip_address.is_empty() {
-            return Err(Error::invalid(
-                "user specified IP address is supported on user defined networks only",
-            ));
-        }
-        attachment.mac_address = given.mac_address;
+        endpoints::check(&given)?;
+        attachment = given;
     }
     Ok(std::iter::once((own.to_owned(), attachment)).collect())
 }

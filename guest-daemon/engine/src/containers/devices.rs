@@ -14,6 +14,7 @@ pub(super) fn check(host: &HostConfig) -> Result<()> {
 pub(super) fn devices(host: &HostConfig) -> Result<Vec<Device>> {
     host.devices
         .iter()
+        .flatten()
         // A privileged container has it in its place already.
         .filter(|device| !host.privileged || device.path_on_host != device.path_in_container)
         .map(|device| {
@@ -95,18 +96,18 @@ pub(super) fn weights(host: &HostConfig) -> Vec<DeviceWeight> {
         path: device.path.clone(),
         weight: device.weight,
     };
-    host.blkio_weight_device.iter().map(weight).collect()
+    host.blkio_weight_device.iter().flatten().map(weight).collect()
 }
 
 pub(super) fn throttles(host: &HostConfig) -> Vec<Throttle> {
-    let all: [(&[ThrottleDevice], Throttled); 4] = [
+    let all: [(&Option<Vec<ThrottleDevice>>, Throttled); 4] = [
         (&host.blkio_device_read_bps, Throttled::BytesRead),
         (&host.blkio_device_write_bps, Throttled::BytesWritten),
         (&host.blkio_device_read_iops, Throttled::Reads),
         (&host.blkio_device_write_iops, Throttled::Writes),
     ];
     all.into_iter()
-        .flat_map(|(devices, what)| devices.iter().map(move |device| (device, what)))
+        .flat_map(|(devices, what)| devices.iter().flatten().map(move |device| (device, what)))
         .map(|(device, what)| Throttle { path: device.path.clone(), what, rate: device.rate })
         .collect()
 }
@@ -140,7 +141,7 @@ mod tests {
             path_in_container: inside.into(),
             cgroup_permissions: permissions.into(),
         };
-        let host = |mapping| HostConfig { devices: vec![mapping], ..HostConfig::default() };
+        let host = |mapping| HostConfig { devices: Some(vec![mapping]), ..HostConfig::default() };
         let all = devices(&host(mapping("", ""))).unwrap();
         assert_eq!(all[0].destination, "/dev/fuse");
         assert!(all[0].access.make);

@@ -67,9 +67,9 @@ pub(super) fn hostname(config: &ContainerConfig) -> String {
 /// What the network says, where the engine was not told otherwise.
 pub(super) fn usual_resolv_conf(defaults: &ContainerDefaults, network: &str) -> String {
     let given = HostConfig {
-        dns: defaults.dns.clone(),
-        dns_search: defaults.dns_search.clone(),
-        dns_options: defaults.dns_options.clone(),
+        dns: Some(defaults.dns.clone()),
+        dns_search: Some(defaults.dns_search.clone()),
+        dns_options: Some(defaults.dns_options.clone()),
         ..HostConfig::default()
     };
     resolv_conf(&given, network)
@@ -81,21 +81,20 @@ pub(super) fn resolv_conf(host: &HostConfig, usual: &str) -> String {
         let lines = usual.lines().filter(|line| line.split_whitespace().next() == Some(kind));
         lines.map(|line| format!("{line}\n")).collect()
     };
-    let servers = if host.dns.is_empty() {
-        keep("nameserver")
-    } else {
-        host.dns.iter().map(|server| format!("nameserver {server}\n")).collect()
+    let list = |given: &Option<Vec<String>>| given.clone().unwrap_or_default();
+    let servers = match list(&host.dns).as_slice() {
+        [] => keep("nameserver"),
+        servers => servers.iter().map(|server| format!("nameserver {server}\n")).collect(),
     };
-    let search = match host.dns_search.as_slice() {
+    let search = match list(&host.dns_search).as_slice() {
         [] => keep("search"),
         // A single dot means: none.
         [dot] if dot == "." => String::new(),
         names => format!("search {}\n", names.join(" ")),
     };
-    let options = if host.dns_options.is_empty() {
-        keep("options")
-    } else {
-        format!("options {}\n", host.dns_options.join(" "))
+    let options = match list(&host.dns_options).as_slice() {
+        [] => keep("options"),
+        options => format!("options {}\n", options.join(" ")),
     };
     servers + &search + &options
 }
@@ -127,7 +126,7 @@ mod tests {
 
     #[test]
     fn given_dns_lines_replace_the_usual_ones_of_their_kind() {
-        let host = HostConfig { dns: vec!["9.9.9.9".into()], ..HostConfig::default() };
+        let host = HostConfig { dns: Some(vec!["9.9.9.9".into()]), ..HostConfig::default() };
         let text = resolv_conf(&host, "nameserver 172.17.0.1\nsearch lan\noptions ndots:0\n");
         assert_eq!(text, "nameserver 9.9.9.9\nsearch lan\noptions ndots:0\n");
         let engine =
@@ -135,7 +134,7 @@ mod tests {
         let usual = usual_resolv_conf(&engine, "nameserver 172.17.0.1\nsearch lan\n");
         assert_eq!(resolv_conf(&HostConfig::default(), &usual), "nameserver 8.8.8.8\nsearch lan\n");
         assert_eq!(resolv_conf(&host, &usual), "nameserver 9.9.9.9\nsearch lan\n");
-        let host = HostConfig { dns_search: vec![".".into()], ..HostConfig::default() };
+        let host = HostConfig { dns_search: Some(vec![".".into()]), ..HostConfig::default() };
         assert_eq!(resolv_conf(&host, "nameserver 1.1.1.1\nsearch lan\n"), "nameserver 1.1.1.1\n");
     }
 }

@@ -8,7 +8,7 @@ use super::core::Core;
 use super::modes::{self, NetworkMode, Sharing};
 use super::snapshot::{endpoint_record, published_record};
 use super::spec::{self, Surroundings};
-use super::{devices, files, links, ports};
+use super::{devices, endpoints, files, links, ports};
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -204,10 +204,14 @@ async fn connect(core: &Core, record: &mut ContainerRecord) -> Result<Surroundin
     record.sandbox = ids::new_id();
     match modes::network(&record.config, &record.host)? {
         NetworkMode::Bridge => {
-            let asked = record.networks.get("bridge").map(|n| n.mac_address.clone());
+            let asked = record.networks.get("bridge").cloned().unwrap_or_default();
             let request = AttachRequest {
                 container: record.id.clone(),
-                mac_address: asked.unwrap_or_default(),
+                interface: endpoints::interface(&asked).to_owned(),
+                link_local: endpoints::link_local(&asked)
+                    .filter_map(|address| address.parse().ok())
+                    .collect(),
+                mac_address: asked.mac_address.clone(),
             };
             let endpoint = core
                 .network
@@ -217,6 +221,7 @@ async fn connect(core: &Core, record: &mut ContainerRecord) -> Result<Surroundin
             address = Some(endpoint.address.to_string());
             around.network_namespace = Some(endpoint.namespace.clone());
             around.own_network = true;
+            around.sysctls = endpoints::sysctls(&asked);
             record.endpoint = Some(endpoint_record(&endpoint));
         }
         NetworkMode::None => {

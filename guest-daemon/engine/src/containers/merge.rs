@@ -79,8 +79,8 @@ pub(super) fn with_settings(defaults: &ContainerDefaults, host: &mut HostConfig)
         }
     }
     for limit in &defaults.ulimits {
-        if !host.ulimits.iter().any(|own| own.name == limit.name) {
-            host.ulimits.push(limit.clone());
+        if !host.ulimits.iter().flatten().any(|own| own.name == limit.name) {
+            host.ulimits.get_or_insert_default().push(limit.clone());
         }
     }
     if host.shm_size == 0 {
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(host.security_opt, list(&["no-new-privileges"]));
 
         let mut host = HostConfig {
-            ulimits: vec![limit("nofile", 7)],
+            ulimits: Some(vec![limit("nofile", 7)]),
             security_opt: list(&["no-new-privileges=false"]),
             ..HostConfig::default()
         };
@@ -257,7 +257,7 @@ mod tests {
         with_settings(&defaults, &mut host);
         assert_eq!(host.log_config.options["max-size"], "9m");
         assert_eq!(host.log_config.options["max-file"], "2");
-        assert_eq!(host.ulimits, [limit("nofile", 7), limit("nproc", 1)]);
+        assert_eq!(host.ulimits.unwrap(), [limit("nofile", 7), limit("nproc", 1)]);
         assert_eq!(host.security_opt, list(&["no-new-privileges=false"]));
     }
 

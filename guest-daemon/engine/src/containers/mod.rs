@@ -8,6 +8,7 @@ mod create;
 mod detach;
 mod devices;
 mod differences;
+mod endpoints;
 mod files;
 mod health;
 mod launch;

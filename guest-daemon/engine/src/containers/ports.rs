@@ -19,13 +19,18 @@ pub(super) fn parse(text: &str) -> Result<(u16, String)> {
     }
 }
 
+/// Whether a port was spoken of.
+pub(super) fn any(host: &HostConfig) -> bool {
+    host.port_bindings.iter().flatten().next().is_some()
+}
+
 /// What to publish: what was asked for, and with `-P` every exposed port.
 pub(super) fn wanted(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<PublishRequest>> {
     let mut wanted = Vec::new();
     let mut bound = BTreeSet::new();
-    for (port, bindings) in &host.port_bindings {
+    for (port, bindings) in host.port_bindings.iter().flatten() {
         let (container_port, protocol) = parse(port)?;
-        for binding in bindings {
+        for binding in bindings.iter().flatten() {
             let host_port = match binding.host_port.as_str() {
                 "" => 0,
                 text => text.parse().map_err(|_| {
@@ -42,7 +47,7 @@ pub(super) fn wanted(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<
                 host_port,
             });
         }
-        if !bindings.is_empty() {
+        if bindings.iter().flatten().next().is_some() {
             bound.insert((container_port, protocol));
         }
     }
@@ -71,7 +76,7 @@ mod tests {
         };
         let host = HostConfig {
             publish_all_ports: true,
-            port_bindings: [("80/tcp".to_owned(), vec![PortBinding::default()])].into(),
+            port_bindings: Some([("80/tcp".to_owned(), Some(vec![PortBinding::default()]))].into()),
             ..HostConfig::default()
         };
         let ports = wanted(&config, &host).unwrap();

@@ -31,6 +31,8 @@ pub(super) struct Surroundings {
     pub own_network: bool,
     /// What linked containers say of themselves.
     pub links: Vec<String>,
+    /// The kernel's settings of the container's link.
+    pub sysctls: BTreeMap<String, String>,
 }
 
 pub(super) fn build(
@@ -78,8 +80,8 @@ pub(super) fn build(
         shm_size: u64::try_from(host.shm_size).unwrap_or(0),
         shm: modes::shared_memory(host),
         cgroup: Cgroup { parent: cgroup_parent(host, defaults), ..cgroup(host) },
-        ulimits: host.ulimits.iter().map(ulimit).collect(),
-        sysctls: sysctls(host, around.own_network),
+        ulimits: host.ulimits.iter().flatten().map(ulimit).collect(),
+        sysctls: sysctls(host, &around),
         oom_score_adj: host.oom_score_adj,
         network_namespace: around.network_namespace,
         ipc: namespace(modes::ipc(host)?),
@@ -235,13 +237,14 @@ fn ulimit(limit: &Ulimit) -> (String, u64, u64) {
     (limit.name.clone(), number(limit.soft), number(limit.hard))
 }
 
-fn sysctls(host: &HostConfig, own_network: bool) -> BTreeMap<String, String> {
+fn sysctls(host: &HostConfig, around: &Surroundings) -> BTreeMap<String, String> {
     let mut sysctls = BTreeMap::new();
-    if own_network {
+    if around.own_network {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
         sysctls.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
     }
     sysctls.extend(host.sysctls.clone());
+    sysctls.extend(around.sysctls.clone());
     sysctls
 }
 

@@ -23,12 +23,17 @@ pub(super) fn apply(host: &mut HostConfig, change: &HostConfig) -> Result<()> {
             old.clone_from(new);
         }
     }
+    fn set_list<T: Clone>(old: &mut Option<Vec<T>>, new: &Option<Vec<T>>) {
+        if new.iter().flatten().next().is_some() {
+            old.clone_from(new);
+        }
+    }
     set(&mut host.blkio_weight, &change.blkio_weight);
-    set(&mut host.blkio_weight_device, &change.blkio_weight_device);
-    set(&mut host.blkio_device_read_bps, &change.blkio_device_read_bps);
-    set(&mut host.blkio_device_write_bps, &change.blkio_device_write_bps);
-    set(&mut host.blkio_device_read_iops, &change.blkio_device_read_iops);
-    set(&mut host.blkio_device_write_iops, &change.blkio_device_write_iops);
+    set_list(&mut host.blkio_weight_device, &change.blkio_weight_device);
+    set_list(&mut host.blkio_device_read_bps, &change.blkio_device_read_bps);
+    set_list(&mut host.blkio_device_write_bps, &change.blkio_device_write_bps);
+    set_list(&mut host.blkio_device_read_iops, &change.blkio_device_read_iops);
+    set_list(&mut host.blkio_device_write_iops, &change.blkio_device_write_iops);
     set(&mut host.cpu_shares, &change.cpu_shares);
     set(&mut host.nano_cpus, &change.nano_cpus);
     set(&mut host.cpu_period, &change.cpu_period);

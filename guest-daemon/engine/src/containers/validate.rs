@@ -70,9 +70,9 @@ pub(super) fn check_update(change: &HostConfig, cpus: usize) -> Result<Vec<Strin
     resources(change, cpus)?;
     let mut warnings = discarded(change);
     let fixed = [
-        (!change.devices.is_empty(), "Devices"),
+        (change.devices.iter().flatten().next().is_some(), "Devices"),
         (change.device_cgroup_rules.iter().flatten().next().is_some(), "DeviceCgroupRules"),
-        (!change.ulimits.is_empty(), "Ulimits"),
+        (change.ulimits.iter().flatten().next().is_some(), "Ulimits"),
         (!change.cgroup_parent.is_empty(), "CgroupParent"),
     ];
     let asked = fixed.iter().filter(|(asked, _)| *asked);
@@ -233,7 +233,7 @@ fn limits(host: &HostConfig) -> Result<()> {
             host.oom_score_adj
         ));
     }
-    host.ulimits.iter().try_for_each(ulimit)
+    host.ulimits.iter().flatten().try_for_each(ulimit)
 }
 
 pub(crate) fn ulimit(limit: &Ulimit) -> Result<()> {
@@ -250,7 +250,8 @@ pub(crate) fn ulimit(limit: &Ulimit) -> Result<()> {
 }
 
 fn names(host: &HostConfig) -> Result<()> {
-    if let Some(bad) = host.dns.iter().find(|dns| dns.parse::<std::net::IpAddr>().is_err()) {
+    let mut servers = host.dns.iter().flatten();
+    if let Some(bad) = servers.find(|dns| dns.parse::<std::net::IpAddr>().is_err()) {
         return refuse(format!("invalid DNS address: {bad}"));
     }
     let broken = host.sysctls.keys().find(|name| !name.contains('.') && !name.contains('/'));
@@ -265,7 +266,7 @@ fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
     warnings.extend(health::warning(config));
     warnings.extend(discarded(host));
     warnings.extend(security::warnings(host));
-    let ports_asked = host.publish_all_ports || !host.port_bindings.is_empty();
+    let ports_asked = host.publish_all_ports || ports::any(host);
     if host.network_mode == "host" && ports_asked {
         warnings.push("Published ports are discarded when using host network mode".into());
     }
@@ -275,6 +276,18 @@ fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
 /// Limits that version 2 of control groups does not have.
 fn discarded(host: &HostConfig) -> Vec<String> {
     let mut warnings = Vec::new();
+    if host.kernel_memory > 0 {
+        warnings.push(
+            "Your kernel does not support kernel memory limit capabilities or the cgroup is not \
+             mounted. Limitation discarded."
+                .into(),
+        );
+    }
+    if host.kernel_memory_tcp > 0 {
+        warnings.push(
+            "Your kernel does not support limits of memory for TCP. Limitation discarded.".into(),
+        );
+    }
     if host.memory_swappiness.is_some_and(|value| value >= 0) {
         warnings.push(
             "Your kernel does not support memory swappiness capabilities or the cgroup is not \
@@ -371,8 +384,14 @@ mod tests {
 
     #[test]
     fn what_is_only_warned_of_is_not_passed_over_in_silence() {
-        let host = HostConfig { cpu_percent: 5, cpu_realtime_period: 7, ..HostConfig::default() };
+        let host = HostConfig {
+            cpu_percent: 5,
+            cpu_realtime_period: 7,
+            kernel_memory: 8 << 20,
+            kernel_memory_tcp: 8 << 20,
+            ..HostConfig::default()
+        };
         let warnings = check(&ContainerConfig::default(), &host, &ContainerDefaults::default(), 2);
-        assert_eq!(warnings.unwrap().len(), 2);
+        assert_eq!(warnings.unwrap().len(), 4);
     }
 }

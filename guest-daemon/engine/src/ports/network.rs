@@ -43,6 +43,10 @@ pub struct AttachRequest {
     pub container: String,
     /// Chosen by the user, or empty.
     pub mac_address: String,
+    /// What the container calls its link; empty is `eth0`.
+    pub interface: String,
+    /// Further addresses, for the link alone.
+    pub link_local: Vec<IpAddr>,
 }
 
 /// An attached container.

@@ -9,6 +9,7 @@ pub(super) fn create(version: ApiVersion, host: &mut HostConfig) {
     if version >= ApiVersion::new(1, 40) {
         return;
     }
+    host.kernel_memory_tcp = 0;
     for mount in host.mounts.iter_mut().flatten() {
         if let Some(bind) = &mut mount.bind_options {
             bind.non_recursive = false;

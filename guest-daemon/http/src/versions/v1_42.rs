@@ -35,6 +35,8 @@ pub(crate) fn disk_usage_types(version: ApiVersion, wanted: Vec<String>) -> Vec<
 /// Options that belong to another kind of mount were passed over.
 pub(super) fn create(version: ApiVersion, host: &mut HostConfig) {
     if version >= SINCE {
+        // No client means it any more.
+        host.kernel_memory = 0;
         return;
     }
     host.console_size = [0, 0];

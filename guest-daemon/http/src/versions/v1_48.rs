@@ -1,4 +1,4 @@
-//! 1.48: endpoints have priorities, images can be mounted, a driver that counts for no volume is
+//! 1.48: endpoints have priorities and settings of their links, images can be mounted, a driver that counts for no volume is
 //! warned of, and images are saved and loaded for a platform, as their history is asked for.
 
 use engine_api::container::NetworkingConfig;
@@ -21,6 +21,19 @@ pub(super) fn create(
             return Err(HttpError::invalid("Mount type \"Image\" needs API v1.48 or newer"));
         }
         return Ok(None);
+    }
+    let of_a_link = |name: &&String| {
+        let parts: Vec<&str> = name.splitn(5, '.').collect();
+        matches!(parts.as_slice(), ["net", _, _, link, _] if link.starts_with("eth"))
+    };
+    let has_links = !matches!(host.network_mode.as_str(), "host" | "none")
+        && !host.network_mode.starts_with("container:");
+    if has_links && let Some(name) = host.sysctls.iter().flat_map(|all| all.keys()).find(of_a_link)
+    {
+        return Err(HttpError::invalid(format!(
+            "interface specific sysctl setting {name:?} must be supplied using driver option \
+             'com.docker.network.endpoint.sysctls'"
+        )));
     }
     let undriven = host.mounts.iter().flatten().any(|mount| {
         let driver = mount.volume_options.as_ref().and_then(|volume| volume.driver_config.as_ref());

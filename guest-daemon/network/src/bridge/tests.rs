@@ -94,7 +94,7 @@ fn network() -> (BridgeNetwork, Arc<Fakes>) {
 }
 
 fn request(container: &str) -> AttachRequest {
-    AttachRequest { container: container.to_owned(), mac_address: String::new() }
+    AttachRequest { container: container.to_owned(), ..AttachRequest::default() }
 }
 
 fn port(host_port: u16, container_port: u16) -> PublishRequest {

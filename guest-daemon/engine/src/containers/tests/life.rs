@@ -150,7 +150,8 @@ async fn a_taken_port_fails_the_start_with_dockers_text_and_frees_the_rest() {
         world
             .create_with(name, &["sleep"], |request| {
                 let binding = PortBinding { host_port: "8080".into(), ..Default::default() };
-                request.host.port_bindings = [("80/tcp".to_owned(), vec![binding])].into();
+                request.host.port_bindings =
+                    Some([("80/tcp".to_owned(), Some(vec![binding]))].into());
             })
             .await
             .unwrap();
@@ -251,14 +252,14 @@ async fn a_container_gets_what_the_engine_was_told_to_give_it() {
     let id = world
         .create_with("web", &["sleep", "1"], |request| {
             let binding = PortBinding { host_port: "80".into(), ..PortBinding::default() };
-            request.host.port_bindings = [("80/tcp".to_owned(), vec![binding])].into();
+            request.host.port_bindings = Some([("80/tcp".to_owned(), Some(vec![binding]))].into());
             request.host.extra_hosts = Some(vec!["laptop:host-gateway".into()]);
         })
         .await
         .unwrap();
     world.start("web").await;
     let container = world.engine.containers.inspect("web").unwrap();
-    assert_eq!(container.host.ulimits[0].soft, 5);
+    assert_eq!(container.host.ulimits.unwrap()[0].soft, 5);
     assert_eq!(container.published[0].host_ip, "0.0.0.0");
     let file = |name| {
         std::fs::read_to_string(world.root().join("containers").join(&id).join(name)).unwrap()

@@ -26,7 +26,7 @@ async fn world() -> World {
     let create = world.create_with("web", &["sleep"], |request| {
         request.config.labels = [("tier".to_owned(), "front".to_owned())].into();
         let binding = PortBinding { host_port: "8080".into(), ..PortBinding::default() };
-        request.host.port_bindings = [("80/tcp".to_owned(), vec![binding])].into();
+        request.host.port_bindings = Some([("80/tcp".to_owned(), Some(vec![binding]))].into());
     });
     create.await.unwrap();
     world.start("web").await;

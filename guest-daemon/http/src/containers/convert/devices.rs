@@ -3,22 +3,26 @@
 use engine::config::{DeviceMapping, DeviceRequest, ThrottleDevice, WeightDevice};
 use engine_api::host_config as api;
 
-pub(super) fn mappings_from_api(devices: Option<Vec<api::DeviceMapping>>) -> Vec<DeviceMapping> {
+pub(super) fn mappings_from_api(
+    devices: Option<Vec<api::DeviceMapping>>,
+) -> Option<Vec<DeviceMapping>> {
     let device = |d: api::DeviceMapping| DeviceMapping {
         path_on_host: d.path_on_host,
         path_in_container: d.path_in_container,
         cgroup_permissions: d.cgroup_permissions,
     };
-    devices.into_iter().flatten().map(device).collect()
+    Some(devices?.into_iter().map(device).collect())
 }
 
-pub(super) fn mappings_to_api(devices: &[DeviceMapping]) -> Vec<api::DeviceMapping> {
+pub(super) fn mappings_to_api(
+    devices: Option<&[DeviceMapping]>,
+) -> Option<Vec<api::DeviceMapping>> {
     let device = |d: &DeviceMapping| api::DeviceMapping {
         path_on_host: d.path_on_host.clone(),
         path_in_container: d.path_in_container.clone(),
         cgroup_permissions: d.cgroup_permissions.clone(),
     };
-    devices.iter().map(device).collect()
+    Some(devices?.iter().map(device).collect())
 }
 
 pub(super) fn requests_from_api(
@@ -47,22 +51,28 @@ pub(super) fn requests_to_api(
     Some(requests?.iter().map(request).collect())
 }
 
-pub(super) fn weights_from_api(devices: Option<Vec<api::WeightDevice>>) -> Vec<WeightDevice> {
+pub(super) fn weights_from_api(
+    devices: Option<Vec<api::WeightDevice>>,
+) -> Option<Vec<WeightDevice>> {
     let device = |d: api::WeightDevice| WeightDevice { path: d.path, weight: d.weight };
-    devices.into_iter().flatten().map(device).collect()
+    Some(devices?.into_iter().map(device).collect())
 }
 
-pub(super) fn weights_to_api(devices: &[WeightDevice]) -> Vec<api::WeightDevice> {
+pub(super) fn weights_to_api(devices: Option<&[WeightDevice]>) -> Option<Vec<api::WeightDevice>> {
     let device = |d: &WeightDevice| api::WeightDevice { path: d.path.clone(), weight: d.weight };
-    devices.iter().map(device).collect()
+    Some(devices?.iter().map(device).collect())
 }
 
-pub(super) fn throttles_from_api(devices: Option<Vec<api::ThrottleDevice>>) -> Vec<ThrottleDevice> {
+pub(super) fn throttles_from_api(
+    devices: Option<Vec<api::ThrottleDevice>>,
+) -> Option<Vec<ThrottleDevice>> {
     let device = |d: api::ThrottleDevice| ThrottleDevice { path: d.path, rate: d.rate };
-    devices.into_iter().flatten().map(device).collect()
+    Some(devices?.into_iter().map(device).collect())
 }
 
-pub(super) fn throttles_to_api(devices: &[ThrottleDevice]) -> Vec<api::ThrottleDevice> {
+pub(super) fn throttles_to_api(
+    devices: Option<&[ThrottleDevice]>,
+) -> Option<Vec<api::ThrottleDevice>> {
     let device = |d: &ThrottleDevice| api::ThrottleDevice { path: d.path.clone(), rate: d.rate };
-    devices.iter().map(device).collect()
+    Some(devices?.iter().map(device).collect())
 }

@@ -19,7 +19,7 @@ pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
             options: host.log_config.config.unwrap_or_default(),
         },
         network_mode: host.network_mode,
-        port_bindings: port_bindings_from_api(host.port_bindings.unwrap_or_default()),
+        port_bindings: port_bindings_from_api(host.port_bindings),
         restart_policy: RestartPolicy {
             name: host.restart_policy.name,
             maximum_retry_count: host.restart_policy.maximum_retry_count,
@@ -33,9 +33,9 @@ pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
         cap_add: host.cap_add,
         cap_drop: host.cap_drop,
         cgroupns_mode: host.cgroupns_mode,
-        dns: host.dns.unwrap_or_default(),
-        dns_options: host.dns_options.unwrap_or_default(),
-        dns_search: host.dns_search.unwrap_or_default(),
+        dns: host.dns,
+        dns_options: host.dns_options,
+        dns_search: host.dns_search,
         extra_hosts: host.extra_hosts,
         group_add: host.group_add,
         ipc_mode: host.ipc_mode,
@@ -77,13 +77,15 @@ pub(crate) fn from_api(host: api::HostConfig) -> Result<HostConfig, HttpError> {
         devices: devices::mappings_from_api(host.devices),
         device_cgroup_rules: host.device_cgroup_rules,
         device_requests: devices::requests_from_api(host.device_requests),
+        kernel_memory: host.kernel_memory,
+        kernel_memory_tcp: host.kernel_memory_tcp,
         memory_reservation: host.memory_reservation,
         memory_swap: host.memory_swap,
         memory_swappiness: host.memory_swappiness,
         oom_kill_disable: host.oom_kill_disable,
         // 0 and less are other ways to say "no limit".
         pids_limit: host.pids_limit.filter(|limit| *limit > 0),
-        ulimits: ulimits_from_api(host.ulimits.unwrap_or_default()),
+        ulimits: ulimits_from_api(host.ulimits),
         init: host.init,
         masked_paths: host.masked_paths,
         readonly_paths: host.readonly_paths,
@@ -99,7 +101,7 @@ pub(crate) fn to_api(host: &HostConfig) -> api::HostConfig {
             config: Some(host.log_config.options.clone()),
         },
         network_mode: host.network_mode.clone(),
-        port_bindings: Some(port_bindings_to_api(&host.port_bindings)),
+        port_bindings: port_bindings_to_api(host.port_bindings.as_ref()),
         restart_policy: api::RestartPolicy {
             name: or(&host.restart_policy.name, "no"),
             maximum_retry_count: host.restart_policy.maximum_retry_count,
@@ -112,9 +114,9 @@ pub(crate) fn to_api(host: &HostConfig) -> api::HostConfig {
         cap_add: host.cap_add.clone(),
         cap_drop: host.cap_drop.clone(),
         cgroupns_mode: or(&host.cgroupns_mode, "private"),
-        dns: Some(host.dns.clone()),
-        dns_options: Some(host.dns_options.clone()),
-        dns_search: Some(host.dns_search.clone()),
+        dns: host.dns.clone(),
+        dns_options: host.dns_options.clone(),
+        dns_search: host.dns_search.clone(),
         extra_hosts: host.extra_hosts.clone(),
         group_add: host.group_add.clone(),
         ipc_mode: or(&host.ipc_mode, "private"),
@@ -149,11 +151,11 @@ fn resources_to_api(host: &HostConfig) -> api::HostConfig {
         nano_cpus: host.nano_cpus,
         cgroup_parent: host.cgroup_parent.clone(),
         blkio_weight: host.blkio_weight,
-        blkio_weight_device: Some(devices::weights_to_api(&host.blkio_weight_device)),
-        blkio_device_read_bps: Some(devices::throttles_to_api(&host.blkio_device_read_bps)),
-        blkio_device_write_bps: Some(devices::throttles_to_api(&host.blkio_device_write_bps)),
-        blkio_device_read_iops: Some(devices::throttles_to_api(&host.blkio_device_read_iops)),
-        blkio_device_write_iops: Some(devices::throttles_to_api(&host.blkio_device_write_iops)),
+        blkio_weight_device: devices::weights_to_api(host.blkio_weight_device.as_deref()),
+        blkio_device_read_bps: devices::throttles_to_api(host.blkio_device_read_bps.as_deref()),
+        blkio_device_write_bps: devices::throttles_to_api(host.blkio_device_write_bps.as_deref()),
+        blkio_device_read_iops: devices::throttles_to_api(host.blkio_device_read_iops.as_deref()),
+        blkio_device_write_iops: devices::throttles_to_api(host.blkio_device_write_iops.as_deref()),
         cpu_period: host.cpu_period,
         cpu_quota: host.cpu_quota,
         cpu_realtime_period: host.cpu_realtime_period,
@@ -164,15 +166,16 @@ fn resources_to_api(host: &HostConfig) -> api::HostConfig {
         cpu_percent: host.cpu_percent,
         io_maximum_iops: host.io_maximum_iops,
         io_maximum_bandwidth: host.io_maximum_bandwidth,
-        devices: Some(devices::mappings_to_api(&host.devices)),
+        devices: devices::mappings_to_api(host.devices.as_deref()),
         device_cgroup_rules: host.device_cgroup_rules.clone(),
         device_requests: devices::requests_to_api(host.device_requests.as_deref()),
+        kernel_memory_tcp: host.kernel_memory_tcp,
         memory_reservation: host.memory_reservation,
         memory_swap: host.memory_swap,
         memory_swappiness: host.memory_swappiness,
         oom_kill_disable: host.oom_kill_disable,
         pids_limit: host.pids_limit,
-        ulimits: Some(ulimits_to_api(&host.ulimits)),
+        ulimits: ulimits_to_api(host.ulimits.as_deref()),
         ..api::HostConfig::default()
     }
 }
@@ -190,28 +193,30 @@ fn or(value: &str, default: &str) -> String {
     if value.is_empty() { default.to_owned() } else { value.to_owned() }
 }
 
-fn port_bindings_from_api(map: api::PortMap) -> BTreeMap<String, Vec<PortBinding>> {
+type Bindings = BTreeMap<String, Option<Vec<PortBinding>>>;
+
+fn port_bindings_from_api(map: Option<api::PortMap>) -> Option<Bindings> {
     let binding = |b: api::PortBinding| PortBinding { host_ip: b.host_ip, host_port: b.host_port };
-    map.into_iter()
-        .map(|(port, list)| (port, list.unwrap_or_default().into_iter().map(binding).collect()))
-        .collect()
+    let list = |list: Vec<api::PortBinding>| list.into_iter().map(binding).collect();
+    Some(map?.into_iter().map(|(port, bindings)| (port, bindings.map(list))).collect())
 }
 
-fn port_bindings_to_api(map: &BTreeMap<String, Vec<PortBinding>>) -> api::PortMap {
+fn port_bindings_to_api(map: Option<&Bindings>) -> Option<api::PortMap> {
     let binding = |b: &PortBinding| api::PortBinding {
         host_ip: b.host_ip.clone(),
         host_port: b.host_port.clone(),
     };
-    map.iter()
-        .map(|(port, list)| (port.clone(), Some(list.iter().map(binding).collect())))
-        .collect()
+    let list = |list: &Vec<PortBinding>| list.iter().map(binding).collect();
+    let ports = map?.iter();
+    Some(ports.map(|(port, bindings)| (port.clone(), bindings.as_ref().map(list))).collect())
 }
 
-fn ulimits_from_api(limits: Vec<api::Ulimit>) -> Vec<Ulimit> {
-    limits.into_iter().map(|l| Ulimit { name: l.name, soft: l.soft, hard: l.hard }).collect()
+fn ulimits_from_api(limits: Option<Vec<api::Ulimit>>) -> Option<Vec<Ulimit>> {
+    let limit = |l: api::Ulimit| Ulimit { name: l.name, soft: l.soft, hard: l.hard };
+    Some(limits?.into_iter().map(limit).collect())
 }
 
-fn ulimits_to_api(limits: &[Ulimit]) -> Vec<api::Ulimit> {
+fn ulimits_to_api(limits: Option<&[Ulimit]>) -> Option<Vec<api::Ulimit>> {
     let limit = |l: &Ulimit| api::Ulimit { name: l.name.clone(), hard: l.hard, soft: l.soft };
-    limits.iter().map(limit).collect()
+    Some(limits?.iter().map(limit).collect())
 }

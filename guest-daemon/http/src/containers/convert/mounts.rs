@@ -26,8 +26,17 @@ fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpError> {
             )));
         }
     }
+    if mount.image_options.is_some() && kind != "image" {
+        return Err(HttpError::invalid(format!(
+            "invalid mount config for type {kind:?}: field ImageOptions must not be specified"
+        )));
+    }
+    let has_options = mount.bind_options.is_some()
+        || mount.volume_options.is_some()
+        || mount.tmpfs_options.is_some();
     let bind = mount.bind_options.unwrap_or_default();
     let volume = mount.volume_options.unwrap_or_default();
+    let has_volume_driver = volume.driver_config.is_some();
     let driver = volume.driver_config.unwrap_or_default();
     let tmpfs = mount.tmpfs_options.unwrap_or_default();
     Ok(MountRequest {
@@ -35,6 +44,9 @@ fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpError> {
         source: mount.source,
         target: mount.target,
         read_only: mount.read_only,
+        consistency: mount.consistency,
+        has_options,
+        has_volume_driver,
         volume_labels: volume.labels.unwrap_or_default(),
         volume_no_copy: volume.no_copy,
         volume_driver: driver.name,
@@ -63,27 +75,28 @@ pub(super) fn request_to_api(mount: &MountRequest) -> api::Mount {
         name: mount.volume_driver.clone(),
         options: Some(mount.volume_driver_options.clone()),
     };
-    let no_driver = driver.name.is_empty() && mount.volume_driver_options.is_empty();
     let volume = api::VolumeOptions {
         no_copy: mount.volume_no_copy,
         labels: Some(mount.volume_labels.clone()).filter(|labels| !labels.is_empty()),
         subpath: mount.volume_subpath.clone(),
-        driver_config: (!no_driver).then_some(driver),
+        driver_config: mount.has_volume_driver.then_some(driver),
     };
     let tmpfs = api::TmpfsOptions {
         size_bytes: mount.tmpfs_size_bytes,
         mode: mount.tmpfs_mode,
         options: Some(mount.tmpfs_options.clone()).filter(|options| !options.is_empty()),
     };
+    let has = |kind: &str| mount.has_options && mount.kind == kind;
     api::Mount {
         kind: mount.kind.clone(),
         source: mount.source.clone(),
         target: mount.target.clone(),
         read_only: mount.read_only,
-        consistency: String::new(),
-        bind_options: Some(bind).filter(|options| *options != Default::default()),
-        volume_options: Some(volume).filter(|options| *options != Default::default()),
-        tmpfs_options: Some(tmpfs).filter(|options| *options != Default::default()),
+        consistency: mount.consistency.clone(),
+        bind_options: has("bind").then_some(bind),
+        volume_options: has("volume").then_some(volume),
+        image_options: None,
+        tmpfs_options: has("tmpfs").then_some(tmpfs),
     }
 }
 

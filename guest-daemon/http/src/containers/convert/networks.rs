@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::config::NetworkAttachment;
+use engine::config::{ChosenAddresses, NetworkAttachment};
 use engine_api::container::NetworkingConfig;
 use engine_api::network::{EndpointIpam, EndpointSettings};
 
@@ -40,14 +40,21 @@ pub(super) fn to_api(
 }
 
 fn attachment_from_api(settings: EndpointSettings) -> Result<NetworkAttachment, HttpError> {
-    let chosen = settings.ipam_config.unwrap_or_default();
-    if chosen != EndpointIpam::default() {
+    let fixed =
+        |chosen: &EndpointIpam| !chosen.ipv4_address.is_empty() || !chosen.ipv6_address.is_empty();
+    if settings.ipam_config.as_ref().is_some_and(fixed) {
         return Err(HttpError::invalid(
             "user specified IP address is supported on user defined networks only",
         ));
     }
     Ok(NetworkAttachment {
         aliases: settings.aliases,
+        links: settings.links,
+        driver_options: settings.driver_opts,
+        gateway_priority: settings.gw_priority,
+        chosen: settings.ipam_config.map(|chosen| ChosenAddresses {
+            link_local: chosen.link_local_ips.unwrap_or_default(),
+        }),
         mac_address: settings.mac_address,
         network_id: settings.network_id,
         ..NetworkAttachment::default()
@@ -56,7 +63,14 @@ fn attachment_from_api(settings: EndpointSettings) -> Result<NetworkAttachment, 
 
 fn endpoint_to_api(attachment: &NetworkAttachment) -> EndpointSettings {
     EndpointSettings {
+        ipam_config: attachment.chosen.as_ref().map(|chosen| EndpointIpam {
+            link_local_ips: Some(chosen.link_local.clone()),
+            ..EndpointIpam::default()
+        }),
+        links: attachment.links.clone(),
         aliases: attachment.aliases.clone(),
+        driver_opts: attachment.driver_options.clone(),
+        gw_priority: attachment.gateway_priority,
         mac_address: attachment.mac_address.clone(),
         network_id: attachment.network_id.clone(),
         endpoint_id: attachment.endpoint_id.clone(),

@@ -97,27 +97,64 @@ fn host_config_of_nothing_is_complete() {
         serde_json::from_str::<Value>(
             r#"{
             "Binds": null, "ContainerIDFile": "", "LogConfig": { "Type": "json-file", "Config": {} },
-            "NetworkMode": "bridge", "PortBindings": {},
+            "NetworkMode": "bridge", "PortBindings": null,
             "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 }, "AutoRemove": false,
             "VolumeDriver": "", "VolumesFrom": null, "ConsoleSize": [0, 0], "CapAdd": null,
-            "CapDrop": null, "CgroupnsMode": "private", "Dns": [], "DnsOptions": [],
-            "DnsSearch": [], "ExtraHosts": null, "GroupAdd": null, "IpcMode": "private",
+            "CapDrop": null, "CgroupnsMode": "private", "Dns": null, "DnsOptions": null,
+            "DnsSearch": null, "ExtraHosts": null, "GroupAdd": null, "IpcMode": "private",
             "Cgroup": "", "Links": null, "OomScoreAdj": 0, "PidMode": "", "Privileged": false,
             "PublishAllPorts": false, "ReadonlyRootfs": false, "SecurityOpt": null, "UTSMode": "",
             "UsernsMode": "", "ShmSize": 67108864, "Runtime": "runc", "Isolation": "",
             "CpuShares": 0, "Memory": 0, "NanoCpus": 0, "CgroupParent": "", "BlkioWeight": 0,
-            "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [],
-            "BlkioDeviceReadIOps": [], "BlkioDeviceWriteIOps": [], "CpuPeriod": 0, "CpuQuota": 0,
+            "BlkioWeightDevice": null, "BlkioDeviceReadBps": null, "BlkioDeviceWriteBps": null,
+            "BlkioDeviceReadIOps": null, "BlkioDeviceWriteIOps": null, "CpuPeriod": 0, "CpuQuota": 0,
             "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "CpusetCpus": "", "CpusetMems": "",
-            "Devices": [], "DeviceCgroupRules": null, "DeviceRequests": null,
+            "Devices": null, "DeviceCgroupRules": null, "DeviceRequests": null,
             "MemoryReservation": 0, "MemorySwap": 0, "MemorySwappiness": null,
-            "OomKillDisable": null, "PidsLimit": null, "Ulimits": [], "CpuCount": 0,
+            "OomKillDisable": null, "PidsLimit": null, "Ulimits": null, "CpuCount": 0,
             "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0, "MaskedPaths": null,
             "ReadonlyPaths": null
         }"#
         )
         .unwrap()
     );
+}
+
+#[test]
+fn what_was_asked_for_empty_is_shown_empty() {
+    let asked = json!({
+        "Devices": [], "Ulimits": [], "Dns": [], "BlkioWeightDevice": [], "BlkioDeviceReadBps": [],
+        "PortBindings": {"80/tcp": null, "81/tcp": []}, "KernelMemoryTCP": 10,
+        "Mounts": [
+            {"Type": "bind", "Source": "/a", "Target": "/b", "Consistency": "cached",
+             "BindOptions": {}},
+            {"Type": "volume", "Target": "/v", "VolumeOptions": {"DriverConfig": {}}},
+            {"Type": "tmpfs", "Target": "/t"}
+        ]
+    });
+    let host = host_config::from_api(decode(&asked).unwrap()).unwrap();
+    let shown = serde_json::to_value(host_config::to_api(&host)).unwrap();
+    for (name, value) in asked.as_object().unwrap() {
+        assert_eq!(&shown[name], value, "{name}");
+    }
+    let foreign = json!({"Mounts": [{"Type": "bind", "Source": "/a", "Target": "/b",
+        "ImageOptions": {"Subpath": "x"}}]});
+    assert!(host_config::from_api(decode(&foreign).unwrap()).is_err());
+}
+
+#[test]
+fn what_was_chosen_at_a_network_is_shown() {
+    let asked = json!({"EndpointsConfig": {"bridge": {
+        "IPAMConfig": {"LinkLocalIPs": ["169.254.3.4"]}, "Links": ["a:b"], "GwPriority": 5,
+        "DriverOpts": {"x": "y"}
+    }}});
+    let networks = networks::from_api(decode(&asked).unwrap(), "", "").unwrap();
+    let shown = serde_json::to_value(networks::to_api(&networks)).unwrap();
+    for (name, value) in asked["EndpointsConfig"]["bridge"].as_object().unwrap() {
+        assert_eq!(&shown["bridge"][name], value, "{name}");
+    }
+    let fixed = json!({"EndpointsConfig": {"bridge": {"IPAMConfig": {"IPv4Address": "1.2.3.4"}}}});
+    assert!(networks::from_api(decode(&fixed).unwrap(), "", "").is_err());
 }
 
 #[test]
