@@ -16,6 +16,7 @@ mod open;
 pub mod ports;
 mod sending;
 pub mod settings;
+mod sizes;
 pub mod streams;
 pub mod system;
 #[cfg(test)]

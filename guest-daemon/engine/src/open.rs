@@ -95,9 +95,14 @@ impl Engine {
             version: host.version.clone(),
         })
         .await?;
-        let volumes =
-            Volumes::open(store.clone(), registry.clone(), events.clone(), Arc::clone(&clock))
-                .await?;
+        let volumes = Volumes::open(
+            store.clone(),
+            registry.clone(),
+            events.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&runtime),
+        )
+        .await?;
         let networks =
             Networks::open(store.clone(), registry.clone(), Arc::clone(&network), clock.now())
                 .await?;

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use engine::error::{Error, Kind, Result};
 use engine::ports::{
     Cgroup, ContainerFiles, ContainerSpec, ExecSpec, ExitStatus, FilesSpec, Listed, Process,
-    ProcessEntry, ProcessId, Recovered, Runtime, Usage,
+    ProcessEntry, ProcessId, Recovered, Runtime, Usage, VolumeMount,
 };
 use guest_init::client::InitClient;
 
@@ -24,7 +24,7 @@ use crate::starter::Starter;
 use crate::user_namespace::UserNamespace;
 use crate::{
     beneath, cgroup, identity, memory_kills, overlay, process_table, shared_memory, signals, start,
-    usage,
+    usage, volumes,
 };
 
 /// Containers made by the starter; init is the parent of their processes and keeps their pipes.
@@ -290,6 +290,15 @@ impl Runtime for NamespaceRuntime {
             Ok(view as _)
         })
         .await
+    }
+
+    async fn mount_volume(&self, volume: VolumeMount) -> Result<()> {
+        blocking(move || volumes::mount(&volume)).await
+    }
+
+    async fn unmount_volume(&self, path: &Path) -> Result<()> {
+        let path = path.to_owned();
+        blocking(move || volumes::unmount(&path)).await
     }
 
     async fn recover(&self) -> Result<Vec<Recovered>> {

@@ -46,6 +46,7 @@ mod terminal;
 mod usage;
 mod user_namespace;
 mod view;
+mod volumes;
 
 pub use adapter::NamespaceRuntime;
 pub use container_init::{container_init, is_container_init};

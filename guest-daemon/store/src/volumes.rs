@@ -39,6 +39,13 @@ impl Store {
         trees::size(&self.layout().volume_data(name))
     }
 
+    /// Whether an image has a folder at a path.
+    pub fn has_folder(&self, layers: &[PathBuf], path: &Path) -> Result<bool> {
+        let found = view::find_folder(layers, path);
+        let doing = format!("look for {} in an image", path.display());
+        found.map(|found| found.is_some()).map_err(StoreError::errno(doing))
+    }
+
     /// Fills a volume that is still empty with what an image has at a path.
     pub fn copy_into_volume(&self, name: &str, layers: &[PathBuf], path: &Path) -> Result<()> {
         let doing = || format!("copy {} into volume {name}", path.display());

@@ -11,6 +11,7 @@ use super::types::{Container, ExtractArchive, MountPoint};
 use super::{Containers, attributes_of, mounts};
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
+use crate::ids;
 use crate::images::ByteStream;
 use crate::ports::{ContainerFiles, FilesMount, FilesSpec};
 use crate::sending::written;
@@ -76,14 +77,26 @@ impl Containers {
 
     async fn open_files(&self, reference: &str) -> Result<(Container, Arc<dyn ContainerFiles>)> {
         let container = self.core.registry.find(reference)?.look().container.clone();
+        let user = ids::new_id();
+        let opened = self.open_mounted(&container, &user).await;
+        // What was opened keeps its mounts itself.
+        self.core.volumes.let_go(&user).await;
+        Ok((container, opened?))
+    }
+
+    async fn open_mounted(
+        &self,
+        container: &Container,
+        user: &str,
+    ) -> Result<Arc<dyn ContainerFiles>> {
         for mount in container.mounts.iter().filter(|mount| mount.kind == "volume") {
             // One that was removed by force comes back empty.
             self.core.volumes.for_container(&mount.name, None).await?;
+            self.core.volumes.mount(&mount.name, user).await?;
         }
-        let (store, missing) = (self.core.store.clone(), made_binds(&container));
+        let (store, missing) = (self.core.store.clone(), made_binds(container));
         blocking(move || missing.iter().try_for_each(|path| store.make_guest_folder(path))).await?;
-        let files = self.core.runtime.open_files(spec(&container)).await?;
-        Ok((container, files))
+        self.core.runtime.open_files(spec(container)).await
     }
 
     pub(super) fn tell(&self, container: &Container, action: &str) {

@@ -56,6 +56,7 @@ pub(super) async fn undo(core: &Core, id: &str) {
     if let Err(error) = core.network.detach(id).await {
         tracing::error!(container = id, error = error.with_causes(), "cannot clean up a network");
     }
+    core.volumes.let_go(id).await;
 }
 
 async fn start(
@@ -184,6 +185,7 @@ async fn prepare_mounts(core: &Core, record: &ContainerRecord) -> Result<()> {
     for mount in record.mounts.iter().filter(|mount| mount.kind == "volume") {
         // One that was removed by force comes back empty.
         core.volumes.for_container(&mount.name, None).await?;
+        core.volumes.mount(&mount.name, &record.id).await?;
     }
     let store = core.store.clone();
     let missing: Vec<String> = record
@@ -324,8 +326,14 @@ fn in_dockers_words(error: Error) -> Error {
     Error::new(Kind::InvalidArgument, text)
 }
 
+const VOLUME: &str = "error while mounting volume";
+/// The exit code when there was no process whose it could be.
+const UNKNOWN: i32 = 128;
+
 fn failed(error: Error) -> Failed {
-    let exit_code = exit_code_of(&error.to_string());
+    let text = error.to_string();
+    // What is missing of a volume is no missing program.
+    let exit_code = if text.starts_with(VOLUME) { UNKNOWN } else { exit_code_of(&text) };
     Failed { error, exit_code }
 }
 
@@ -337,6 +345,6 @@ pub(crate) fn exit_code_of(text: &str) -> i32 {
     } else if says(&["permission denied", "is a directory", "exec format error"]) {
         126
     } else {
-        128
+        UNKNOWN
     }
 }

@@ -34,6 +34,7 @@ impl Containers {
             .cloned()
             .collect();
         restore_network(&core, &running).await;
+        core.volumes.take_over(volumes(&running)).await;
         let mut execs = Vec::new();
         let mut again = Vec::new();
         for record in records {
@@ -77,6 +78,16 @@ impl Containers {
         }
         Ok((Self { core, pruning: Arc::default() }, execs))
     }
+}
+
+/// The volumes of containers, each with the container's id.
+fn volumes(running: &[ContainerRecord]) -> Vec<(String, String)> {
+    let of = |record: &ContainerRecord| {
+        let id = record.id.clone();
+        let volumes = record.mounts.clone().into_iter().filter(|mount| mount.kind == "volume");
+        volumes.map(move |mount| (mount.name, id.clone()))
+    };
+    running.iter().flat_map(of).collect()
 }
 
 /// One container that cannot be shown must not stop the others.

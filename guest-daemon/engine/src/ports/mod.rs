@@ -6,10 +6,12 @@ pub mod fakes;
 mod files;
 mod namespaces;
 mod network;
+mod processes;
 mod registry;
 mod runtime;
 mod syslog;
 mod usage;
+mod volumes;
 
 pub use devices::{
     Device, DeviceAccess, DeviceKind, DeviceRule, DeviceWeight, Throttle, Throttled,
@@ -17,14 +19,15 @@ pub use devices::{
 pub use files::{ContainerFiles, FilesMount, FilesSpec};
 pub use namespaces::{NamespaceMode, SharedMemory, UserMap};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
+pub use processes::{Listed, ProcessEntry};
 pub use registry::{
     Access, Content, Credentials, Descriptor, Download, Found, IndexEntry, Manifest, Outgoing,
     Platform, Registry, Repository, Waiting,
 };
 pub use runtime::{
-    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Listed, Mount, OutputPipe, Process,
-    ProcessEntry, ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime, Seccomp,
-    StdioKind, TerminalSize,
+    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, OutputPipe, Process, ProcessId,
+    ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime, Seccomp, StdioKind, TerminalSize,
 };
 pub use syslog::{Syslog, SyslogAddress, SyslogConnection, SyslogTarget, SyslogTls};
 pub use usage::{CpuUsage, DeviceUsage, InterfaceUsage, MemoryUsage, Traffic, Usage};
+pub use volumes::VolumeMount;

@@ -1,7 +1,7 @@
 //! The port behind which processes run in namespaces and cgroups.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::devices::{Device, DeviceRule, DeviceWeight, Throttle};
 use super::namespaces::{NamespaceMode, SharedMemory, UserMap};
 use super::usage::Usage;
-use super::{ContainerFiles, FilesSpec};
+use super::{ContainerFiles, FilesSpec, Listed, ProcessEntry, VolumeMount};
 use crate::error::{Error, Result};
 
 /// Starts and ends containers. The adapter owns mounts, namespaces, cgroups, pipes and terminals.
@@ -81,6 +81,12 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// The files of a container, whether it runs or not.
     async fn open_files(&self, spec: FilesSpec) -> Result<Arc<dyn ContainerFiles>>;
+
+    /// Mounts what a volume is, in the place of whatever is mounted there.
+    async fn mount_volume(&self, volume: VolumeMount) -> Result<()>;
+
+    /// Takes back [`Runtime::mount_volume`]. Succeeds when nothing is mounted.
+    async fn unmount_volume(&self, path: &Path) -> Result<()>;
 
     /// Everything an earlier daemon left running or ended but not deleted.
     async fn recover(&self) -> Result<Vec<Recovered>>;
@@ -304,59 +310,6 @@ pub trait OutputPipe: Send {
     async fn peek(&mut self) -> Result<Vec<u8>>;
     /// Takes out the first `count` of the bytes last peeked.
     async fn consume(&mut self, count: usize) -> Result<()>;
-}
-
-/// What has a line of its own in a table of processes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Listed {
-    #[default]
-    Processes,
-    Threads,
-}
-
-/// A process as `ps` shows it; ids are those seen in the guest, outside the container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProcessEntry {
-    pub pid: i32,
-    /// That of the process, or of one of its threads.
-    pub thread: i32,
-    pub parent: i32,
-    pub group: i32,
-    pub session: i32,
-    /// The group in the foreground of its terminal, or -1.
-    pub foreground: i32,
-    pub uid: u32,
-    pub effective_uid: u32,
-    pub gid: u32,
-    pub effective_gid: u32,
-    /// `S`, `R`, …
-    pub state: char,
-    pub flags: u64,
-    pub priority: i64,
-    pub nice: i64,
-    pub threads: u64,
-    /// Where it ran last.
-    pub processor: u64,
-    pub minor_faults: u64,
-    pub major_faults: u64,
-    /// Bytes.
-    pub virtual_size: u64,
-    /// Bytes.
-    pub resident: u64,
-    /// Some of its pages are locked into memory.
-    pub has_locked_pages: bool,
-    /// Processor use over its life, in tenths of a percent.
-    pub cpu_per_mille: u64,
-    /// Nanoseconds since 1970.
-    pub started_unix_nanos: i128,
-    /// `pts/0`, or `?`.
-    pub terminal: String,
-    /// Processor time so far.
-    pub cpu_seconds: u64,
-    /// The program's short name.
-    pub name: String,
-    /// The program and its arguments, or its name in brackets.
-    pub command: String,
 }
 
 /// What an earlier daemon left.

@@ -1,5 +1,8 @@
 //! Volumes of the `local` driver.
 
+mod mounting;
+mod options;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::filters;
 use crate::ids;
+use crate::ports::Runtime;
 use crate::system::VolumeUsage;
 use crate::time::{Clock, to_stored};
 
@@ -29,13 +33,14 @@ pub struct Volumes {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     store: Store,
     registry: Registry,
     events: Events,
     clock: Arc<dyn Clock>,
+    runtime: Arc<dyn Runtime>,
     all: RwLock<BTreeMap<String, VolumeRecord>>,
+    uses: mounting::Uses,
     /// Held while volumes come and go.
     change: tokio::sync::Mutex<()>,
 }
@@ -67,19 +72,21 @@ impl Volumes {
         registry: Registry,
         events: Events,
         clock: Arc<dyn Clock>,
+        runtime: Arc<dyn Runtime>,
     ) -> Result<Self> {
         let reading = store.clone();
         let all = blocking(move || reading.volumes()).await?;
         let all = all.into_iter().map(|volume| (volume.name.clone(), volume)).collect();
         let (all, change) = (RwLock::new(all), tokio::sync::Mutex::new(()));
-        Ok(Self { inner: Arc::new(Inner { store, registry, events, clock, all, change }) })
+        let uses = mounting::Uses::default();
+        let inner = Inner { store, registry, events, clock, runtime, all, uses, change };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Creating one that exists with the same driver returns it.
+    /// Creating one that exists returns it as it is.
     pub async fn create(&self, request: CreateVolume) -> Result<Volume> {
         check_driver(&request.name, &request.driver)?;
-        check_options(&request.name, Some(&request.options))?;
-        let (volume, _) = self.make(request.name, request.labels).await?;
+        let (volume, _) = self.make(request.name, request.labels, request.options).await?;
         Ok(self.show(&volume))
     }
 
@@ -116,6 +123,8 @@ impl Volumes {
                 containers.join(", ")
             )));
         }
+        // What it is elsewhere must not be removed with it.
+        self.unmount(name).await?;
         let (store, gone) = (self.inner.store.clone(), name.to_owned());
         blocking(move || store.remove_volume(&gone)).await?;
         self.write().remove(name);
@@ -165,8 +174,8 @@ impl Volumes {
         asked: Option<&MountRequest>,
     ) -> Result<(String, bool)> {
         let labels = asked.map(|asked| asked.volume_labels.clone()).unwrap_or_default();
-        check_options(name, asked.map(|asked| &asked.volume_driver_options))?;
-        let (volume, new) = self.make(name.to_owned(), labels).await?;
+        let options = asked.map(|asked| asked.volume_driver_options.clone()).unwrap_or_default();
+        let (volume, new) = self.make(name.to_owned(), labels, options).await?;
         Ok((volume.name, new))
     }
 
@@ -187,15 +196,26 @@ impl Volumes {
 
     /// Fills an empty volume with what the image has at the path.
     pub(crate) async fn copy_up(&self, name: &str, layers: &[PathBuf], path: &Path) -> Result<()> {
-        let (store, name) = (self.inner.store.clone(), name.to_owned());
+        let (store, copied) = (self.inner.store.clone(), name.to_owned());
         let (layers, path) = (layers.to_vec(), path.to_owned());
-        blocking(move || store.copy_into_volume(&name, &layers, &path)).await
+        let user = ids::new_id();
+        if self.is_mounted_when_used(name) {
+            let (store, layers, path) = (store.clone(), layers.clone(), path.clone());
+            if !blocking(move || store.has_folder(&layers, &path)).await? {
+                return Ok(());
+            }
+            self.mount(name, &user).await?;
+        }
+        let filled = blocking(move || store.copy_into_volume(&copied, &layers, &path)).await;
+        self.let_go(&user).await;
+        filled
     }
 
     async fn make(
         &self,
         name: String,
         mut labels: BTreeMap<String, String>,
+        options: BTreeMap<String, String>,
     ) -> Result<(VolumeRecord, bool)> {
         let anonymous = name.is_empty();
         let name = if anonymous { ids::new_id() } else { name };
@@ -210,6 +230,8 @@ impl Volumes {
         if let Some(volume) = self.read().get(&name) {
             return Ok((volume.clone(), false));
         }
+        options::check(&options)
+            .map_err(|text| Error::invalid(format!("create {name}: {text}")))?;
         if anonymous {
             labels.insert(ANONYMOUS.to_owned(), String::new());
         }
@@ -218,7 +240,7 @@ impl Volumes {
             name: name.clone(),
             created: to_stored(self.inner.clock.now()),
             labels,
-            options: BTreeMap::new(),
+            options,
             anonymous,
         };
         let (store, record) = (self.inner.store.clone(), volume.clone());
@@ -268,6 +290,12 @@ impl Volumes {
     }
 }
 
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("all", &self.all).finish_non_exhaustive()
+    }
+}
+
 fn missing(name: &str) -> Error {
     Error::not_found(format!("get {name}: no such volume"))
 }
@@ -281,18 +309,6 @@ pub(crate) fn check_driver(name: &str, driver: &str) -> Result<()> {
     Err(Error::not_found(format!(
         "create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found"
     )))
-}
-
-fn check_options(name: &str, options: Option<&BTreeMap<String, String>>) -> Result<()> {
-    match options.and_then(|options| options.keys().next()) {
-        None => Ok(()),
-        Some(option) if !matches!(option.as_str(), "type" | "o" | "device" | "size") => {
-            Err(Error::invalid(format!("create {name}: invalid option: \"{option}\"")))
-        }
-        Some(option) => Err(Error::unimplemented(format!(
-            "create {name}: option \"{option}\" of the local driver is not implemented"
-        ))),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod attributes;
 mod options;
 mod plan;
-mod sizes;
 mod syslog;
 mod tag;
 

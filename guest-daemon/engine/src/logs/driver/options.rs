@@ -4,7 +4,8 @@
 use crate::config::LogConfig;
 use crate::error::{Error, Result};
 
-use super::{sizes, syslog};
+use super::syslog;
+use crate::sizes;
 
 /// Options of every driver.
 const COMMON: [&str; 2] = ["mode", "max-buffer-size"];

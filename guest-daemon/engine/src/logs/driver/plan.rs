@@ -7,10 +7,11 @@ use engine_store::logs::{LogEncoder, LogForm, Rotation};
 
 use super::attributes::Subject;
 use super::options::{boolean, name, option, unknown};
-use super::{sizes, syslog, tag};
+use super::{syslog, tag};
 use crate::config::LogConfig;
 use crate::error::{Error, Result};
 use crate::ports::SyslogTarget;
+use crate::sizes;
 
 /// Where output goes besides to who is attached.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! A runtime in memory.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::ports::{
     Cgroup, ContainerFiles, ContainerSpec, CpuUsage, ExecSpec, ExitStatus, FilesSpec,
     InterfaceUsage, Listed, MemoryUsage, Process, ProcessEntry, ProcessId, ProcessIo, Recovered,
-    Runtime, StdioKind, TerminalSize, Usage,
+    Runtime, StdioKind, TerminalSize, Usage, VolumeMount,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -33,6 +34,7 @@ struct State {
     last_pid: i32,
     /// The next create fails with this text.
     fail_create: Option<String>,
+    volumes: BTreeMap<PathBuf, VolumeMount>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,11 @@ impl FakeRuntime {
     /// Makes the next create fail.
     pub fn fail_next_create(&self, text: &str) {
         self.state().fail_create = Some(text.to_owned());
+    }
+
+    /// What is mounted for volumes now.
+    pub fn mounted_volumes(&self) -> Vec<VolumeMount> {
+        self.state().volumes.values().cloned().collect()
     }
 
     /// Whether execs wait before they start.
@@ -106,6 +113,7 @@ impl FakeRuntime {
     pub fn power_off(&self) {
         let mut state = self.state();
         state.containers.clear();
+        state.volumes.clear();
         for process in std::mem::take(&mut state.processes).into_values() {
             process.end(137, SystemClock.now());
         }
@@ -337,6 +345,19 @@ impl Runtime for FakeRuntime {
 
     async fn open_files(&self, spec: FilesSpec) -> Result<Arc<dyn ContainerFiles>> {
         FakeFiles::open(&spec)
+    }
+
+    async fn mount_volume(&self, volume: VolumeMount) -> Result<()> {
+        if volume.device == "/absent" {
+            return Err(Error::new(crate::Kind::Internal, "no such file or directory"));
+        }
+        self.state().volumes.insert(volume.path.clone(), volume);
+        Ok(())
+    }
+
+    async fn unmount_volume(&self, path: &Path) -> Result<()> {
+        self.state().volumes.remove(path);
+        Ok(())
     }
 
     async fn recover(&self) -> Result<Vec<Recovered>> {

@@ -1,12 +1,12 @@
 //! Sizes as people write them for dockerd: `10m`, `1.5 GB`, `64KiB`.
 
 /// Powers of 1000: sizes of files.
-pub(super) fn decimal(text: &str) -> Result<u64, String> {
+pub(crate) fn decimal(text: &str) -> Result<u64, String> {
     parse(text, 1000.0)
 }
 
 /// Powers of 1024: sizes in memory.
-pub(super) fn binary(text: &str) -> Result<u64, String> {
+pub(crate) fn binary(text: &str) -> Result<u64, String> {
     parse(text, 1024.0)
 }
 
