@@ -85,6 +85,11 @@ fn parse(stat: &str, boot: i128, now: i128) -> Option<ProcessEntry> {
         virtual_size: number(23)?,
         resident: number(24)?.saturating_mul(PAGE),
         processor: number(39)?,
+        // What the kernel of an old machine may not say.
+        realtime_priority: number(40).unwrap_or(0),
+        policy: number(41).unwrap_or(0),
+        children_cpu_seconds: number(16).unwrap_or(0).saturating_add(number(17).unwrap_or(0))
+            / TICKS,
         name: name.to_owned(),
         command: format!("[{name}]"),
         ..ProcessEntry::default()
@@ -135,12 +140,14 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_blanks_does_not_confuse() {
-        let stat = "7 (a) b (c) S 3 7 7 34816 7 4194304 1 0 2 0 150 50 0 0 20 0 1 0 500 8192 2 \
-                    0 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0";
+        let stat = "7 (a) b (c) S 3 7 7 34816 7 4194304 1 0 2 0 150 50 200 100 20 0 1 0 500 \
+                    8192 2 0 0 0 0 0 0 0 0 0 0 0 0 0 17 1 5 2 0 0 0";
         let entry = parse(stat, 1_000_000_000, 10_000_000_000).unwrap();
         assert_eq!((entry.parent, entry.cpu_seconds, entry.command.as_str()), (3, 2, "[a) b (c]"));
         assert_eq!((entry.started_unix_nanos, entry.terminal.as_str()), (6_000_000_000, "pts/0"));
         assert_eq!((entry.cpu_per_mille, entry.state, entry.processor), (500, 'S', 1));
+        assert_eq!((entry.policy, entry.realtime_priority), (2, 5));
+        assert_eq!(entry.children_cpu_seconds, 3);
         assert_eq!((entry.virtual_size, entry.resident, entry.foreground), (8192, 8192, 7));
     }
 

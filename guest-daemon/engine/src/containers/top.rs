@@ -3,14 +3,17 @@
 
 mod arguments;
 mod columns;
+mod formats;
+mod selection;
 mod sort;
 mod tree;
 
 use super::types::{Status, Top};
 use super::{Containers, attributes_of, not_running};
 use crate::error::{Error, Result};
+use crate::ports::{Listed, ProcessEntry};
 use arguments::Tree;
-use columns::{Facts, is_command, show};
+use columns::{Facts, Owner, is_command, owner, show};
 
 impl Containers {
     pub async fn top(&self, reference: &str, ps_args: &str) -> Result<Top> {
@@ -30,7 +33,16 @@ impl Containers {
             }
         }
         let mut table = self.core.runtime.process_table(&handle.id, asked.of).await?;
-        let facts = Facts { now: self.core.clock.now(), memory: self.core.host.memory };
+        let mut threads = match asked.with_threads {
+            true => self.core.runtime.process_table(&handle.id, Listed::Threads).await?,
+            false => Vec::new(),
+        };
+        table.retain(|entry| asked.selection.has(entry));
+        let facts = Facts {
+            now: self.core.clock.now(),
+            memory: self.core.host.memory,
+            cumulative: asked.cumulative,
+        };
         let attributes = attributes_of(&snapshot.container);
         self.core.events.publish("container", "top", &handle.id, attributes);
         sort::by(&mut table, &asked.order, &facts);
@@ -39,15 +51,25 @@ impl Containers {
             Tree::Order => tree::grown(table, tree::Branches::Hidden),
             Tree::Drawn => tree::grown(table, tree::Branches::Drawn),
         };
-        let line = |(branches, entry): &(String, _)| {
+        let line = |branches: &str, entry: &ProcessEntry, not_of: Option<Owner>| {
             let fields = asked.columns.iter().map(|column| {
+                if not_of == Some(owner(&column.key)) {
+                    return "-".to_owned();
+                }
                 let text = show(&column.key, entry, &facts);
                 if is_command(&column.key) { format!("{branches}{text}") } else { text }
             });
-            fields.collect()
+            fields.collect::<Vec<String>>()
         };
+        let mut processes = Vec::new();
+        for (branches, entry) in &lines {
+            let not_of = asked.with_threads.then_some(Owner::Thread);
+            processes.push(line(branches, entry, not_of));
+            let below = threads.extract_if(.., |thread| thread.pid == entry.pid);
+            processes.extend(below.map(|thread| line("", &thread, Some(Owner::Process))));
+        }
         Ok(Top {
-            processes: lines.iter().map(line).collect(),
+            processes,
             titles: asked.columns.iter().map(|column| column.title.clone()).collect(),
         })
     }

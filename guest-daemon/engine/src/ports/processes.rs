@@ -29,6 +29,10 @@ pub struct ProcessEntry {
     pub priority: i64,
     pub nice: i64,
     pub threads: u64,
+    /// How the kernel schedules it; 0 is the usual way.
+    pub policy: u64,
+    /// 0 when it is scheduled the usual way.
+    pub realtime_priority: u64,
     /// Where it ran last.
     pub processor: u64,
     pub minor_faults: u64,
@@ -47,6 +51,8 @@ pub struct ProcessEntry {
     pub terminal: String,
     /// Processor time so far.
     pub cpu_seconds: u64,
+    /// That of its children that have ended.
+    pub children_cpu_seconds: u64,
     /// The program's short name.
     pub name: String,
     /// The program and its arguments, or its name in brackets.

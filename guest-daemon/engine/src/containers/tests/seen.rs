@@ -101,6 +101,11 @@ async fn top_shows_the_columns_that_were_asked_for() {
     let top = world.engine.containers.top("web", "-o pid,cmd").await.unwrap();
     assert_eq!(top.titles, ["PID", "CMD"]);
     assert_eq!(top.processes[0][1], "sleep");
+    let top = world.engine.containers.top("web", "-m -o pid,lwp,s,comm").await.unwrap();
+    let pid = world.engine.containers.inspect("web").unwrap().state.pid.to_string();
+    assert_eq!(top.processes, [[pid.as_str(), "-", "-", "sleep"], ["-", &pid, "S", "-"]]);
+    let top = world.engine.containers.top("web", "-C other -o pid").await.unwrap();
+    assert_eq!(top.processes, [[""; 0]; 0]);
     let refused = world.engine.containers.top("made", "").await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Conflict);
 }

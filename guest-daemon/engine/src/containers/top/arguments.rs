@@ -1,6 +1,8 @@
 //! The command line of ps: `-ef`, `aux`, `-eo pid,cmd`, `-o pid=ID -o args`.
 
-use super::columns::title;
+use super::columns::{numeric, title};
+use super::formats;
+use super::selection::{List, Selection};
 use super::sort::Key;
 use crate::error::{Error, Kind, Result};
 use crate::ports::Listed;
@@ -12,6 +14,10 @@ pub(super) struct Command {
     pub of: Listed,
     pub order: Vec<Key>,
     pub tree: Tree,
+    pub selection: Selection,
+    /// Below each process its threads.
+    pub with_threads: bool,
+    pub cumulative: bool,
 }
 
 /// How it shows whose child a process is.
@@ -32,29 +38,6 @@ pub(super) struct Column {
     pub key: String,
 }
 
-const PLAIN: &[&str] = &["pid", "tname", "time", "ucmd"];
-const FULL: &[&str] = &["UID", "pid", "ppid", "c", "stime", "tname", "time", "cmd"];
-const EXTRA_FULL: &[&str] =
-    &["UID", "pid", "ppid", "c", "sz", "rss", "psr", "stime", "tname", "time", "cmd"];
-const LONG: &[&str] = &[
-    "f", "s", "uid", "pid", "ppid", "c", "pri", "ni", "addr", "sz", "wchan", "tname", "time",
-    "ucmd",
-];
-const FULL_LONG: &[&str] = &[
-    "f", "s", "UID", "pid", "ppid", "c", "pri", "ni", "addr", "sz", "wchan", "stime", "tname",
-    "time", "cmd",
-];
-const JOBS: &[&str] = &["pid", "pgid", "sid", "tname", "time", "ucmd"];
-const BSD: &[&str] = &["pid", "tname", "stat", "bsdtime", "args"];
-const BSD_USER: &[&str] =
-    &["user", "pid", "%cpu", "%mem", "vsz", "rss", "tname", "stat", "bsdstart", "bsdtime", "args"];
-const BSD_LONG: &[&str] = &[
-    "f", "uid", "pid", "ppid", "pri", "ni", "vsz", "rss", "wchan", "stat", "tname", "bsdtime",
-    "args",
-];
-const BSD_JOBS: &[&str] =
-    &["ppid", "pgid", "sid", "pid", "tname", "tpgid", "stat", "uid", "bsdtime", "args"];
-
 /// What was asked for so far.
 #[derive(Default)]
 struct Asked {
@@ -66,6 +49,12 @@ struct Asked {
     of: Listed,
     order: Vec<Key>,
     tree: Tree,
+    selection: Selection,
+    with_threads: bool,
+    cumulative: bool,
+    /// Numbers instead of the names of users.
+    numeric: bool,
+    headless: bool,
 }
 
 pub(super) fn parse(text: &str) -> Result<Command> {
@@ -79,13 +68,23 @@ pub(super) fn parse(text: &str) -> Result<Command> {
             asked.cluster(word, &mut words)?;
         }
     }
-    let columns = asked.columns();
-    // Its client finds the processes by this column.
-    if columns.iter().any(|column| column.title == "PID") {
-        Ok(Command { columns, of: asked.of, order: asked.order, tree: asked.tree })
-    } else {
-        Err(failed("Couldn't find PID field in ps output"))
+    let mut columns = asked.columns()?;
+    if asked.numeric {
+        columns.iter_mut().for_each(|column| column.key = numeric(&column.key).to_owned());
     }
+    // Its client finds the processes by this column.
+    if asked.headless || columns.iter().all(|column| column.title != "PID") {
+        return Err(failed("Couldn't find PID field in ps output"));
+    }
+    Ok(Command {
+        columns,
+        of: if asked.with_threads { Listed::Processes } else { asked.of },
+        order: asked.order,
+        tree: asked.tree,
+        selection: asked.selection,
+        with_threads: asked.with_threads,
+        cumulative: asked.cumulative,
+    })
 }
 
 impl Asked {
@@ -95,17 +94,30 @@ impl Asked {
         words: &mut impl Iterator<Item = &'a str>,
     ) -> Result<()> {
         let (name, value) = option.split_once('=').map_or((option, None), |(n, v)| (n, Some(v)));
+        let mut value = || value.or_else(|| words.next()).unwrap_or_default();
         match name {
-            "format" => self.list(value.or_else(|| words.next()).unwrap_or_default()),
-            "sort" => self.sort(value.or_else(|| words.next()).unwrap_or_default()),
-            "forest" => {
-                self.tree = Tree::Drawn;
-                Ok(())
+            "format" => return self.list(value()),
+            "sort" => return self.sort(value()),
+            "forest" => self.tree = Tree::Drawn,
+            "cumulative" => self.cumulative = true,
+            "deselect" => self.selection.negated = true,
+            // Its client looks for the title of a column.
+            "no-heading" | "no-headings" | "no-header" | "no-headers" | "noheader"
+            | "noheaders" | "noheading" | "noheadings" => self.headless = true,
+            // Lines are whole, as many as there are.
+            "cols" | "columns" | "width" | "rows" | "lines" => {
+                if value().parse::<u16>().is_err() {
+                    return Err(failed(&format!("ps: error: a number must follow --{name}")));
+                }
             }
-            // All processes of the container are shown anyway, whole lines too.
-            "everyone" | "all" | "headers" => Ok(()),
-            _ => Err(unsupported(&format!("--{option}"))),
+            // All processes of the container are shown anyway.
+            "everyone" | "all" | "headers" => {}
+            _ => {
+                let list = list_of(name).ok_or_else(|| unsupported(&format!("--{option}")))?;
+                return self.selection.add(list, value());
+            }
         }
+        Ok(())
     }
 
     /// `-ef`, `aux`, `-eopid,cmd`: letters until one that takes the rest as its value.
@@ -126,6 +138,31 @@ impl Asked {
                 ('o', _) => return self.list(value()),
                 ('O', _) => return self.list_more(value(), bsd),
                 ('k', true) => return self.sort(value()),
+                ('p' | 'q', _) => return self.selection.add(List::Pids, value()),
+                ('t', _) => return self.selection.add(List::Terminals, value()),
+                ('u', false) | ('U', true) => return self.selection.add(List::Users, value()),
+                ('U', false) => return self.selection.add(List::RealUsers, value()),
+                ('G', false) => return self.selection.add(List::RealGroups, value()),
+                ('g', false) => return self.selection.add(List::SessionsOrGroups, value()),
+                ('s', false) => return self.selection.add(List::Sessions, value()),
+                ('C', false) => return self.selection.add(List::Names, value()),
+                ('e' | 'A', false) => self.selection.everything = true,
+                ('N', false) => self.selection.negated = true,
+                ('r', true) => self.selection.running = true,
+                ('m', false) => self.with_threads = true,
+                ('m' | 'M', true) => {
+                    self.with_threads = true;
+                    self.bsd_letters.push(letter);
+                }
+                ('n', true) => {
+                    self.numeric = true;
+                    self.bsd_letters.push(letter);
+                }
+                ('S', true) => {
+                    self.cumulative = true;
+                    self.bsd_letters.push(letter);
+                }
+                ('h', true) => self.headless = true,
                 ('H', true) => {
                     self.of = Listed::Threads;
                     self.bsd_letters.push(letter);
@@ -136,13 +173,15 @@ impl Asked {
                     self.bsd_letters.push(letter);
                 }
                 // Which processes, and how wide a line is: neither is a question here.
-                ('e' | 'A' | 'a' | 'd' | 'N' | 'w' | 'y', false) | ('w' | 'g', true) => {}
-                ('f' | 'F' | 'l' | 'j' | 'Z' | 'M', false) => self.letters.push(letter),
+                ('a' | 'd' | 'w', false) | ('w' | 'g', true) => {}
+                ('f' | 'F' | 'l' | 'j' | 'Z' | 'M' | 'c' | 'y' | 'P', false) => {
+                    self.letters.push(letter);
+                }
                 ('L' | 'T', false) => {
                     self.of = Listed::Threads;
                     self.letters.push(letter);
                 }
-                ('a' | 'x' | 'u' | 'l' | 'j', true) => self.bsd_letters.push(letter),
+                ('a' | 'x' | 'u' | 'l' | 'j' | 'c' | 'Z', true) => self.bsd_letters.push(letter),
                 _ => return Err(unsupported(word)),
             }
         }
@@ -210,44 +249,34 @@ impl Asked {
         Ok(())
     }
 
-    fn columns(&self) -> Vec<Column> {
+    fn columns(&self) -> Result<Vec<Column>> {
         let has = |letter| self.letters.contains(&letter);
-        let bsd = |letter| self.bsd_letters.contains(&letter);
+        if has('y') && !has('l') {
+            return Err(failed("ps: error: modifier -y without format -l makes no sense"));
+        }
         if !self.listed.is_empty() {
-            return self.listed.clone();
+            return Ok(self.listed.clone());
         }
         if let Some(columns) = &self.more {
-            return columns.clone();
+            return Ok(columns.clone());
         }
-        let keys = match () {
-            () if has('f') && has('l') => FULL_LONG,
-            () if has('F') => EXTRA_FULL,
-            () if has('f') => FULL,
-            () if has('l') => LONG,
-            () if has('j') => JOBS,
-            () if bsd('u') => BSD_USER,
-            () if bsd('l') => BSD_LONG,
-            () if bsd('j') => BSD_JOBS,
-            () if !self.bsd_letters.is_empty() => BSD,
-            () => PLAIN,
-        };
-        let mut keys = keys.to_vec();
-        let after = |keys: &[&str], key| keys.iter().position(|it| *it == key).map(|at| at + 1);
-        if has('L') {
-            let at = after(&keys, "ppid").or_else(|| after(&keys, "pid")).unwrap_or_default();
-            keys.insert(at, "lwp");
-            if let Some(at) = after(&keys, "c").filter(|_| has('f')) {
-                keys.insert(at, "nlwp");
-            }
-        }
-        if has('T') {
-            keys.insert(after(&keys, "pid").unwrap_or_default(), "spid");
-        }
-        if has('Z') || has('M') {
-            keys.insert(0, "label");
-        }
-        columns(&keys)
+        Ok(columns(&formats::usual(&self.letters, &self.bsd_letters)))
     }
+}
+
+/// What the value of a long option is a list of.
+fn list_of(option: &str) -> Option<List> {
+    Some(match option {
+        "pid" | "quick-pid" => List::Pids,
+        "ppid" => List::Parents,
+        "sid" => List::Sessions,
+        "user" => List::Users,
+        "User" => List::RealUsers,
+        "group" => List::Groups,
+        "Group" => List::RealGroups,
+        "tty" => List::Terminals,
+        _ => return None,
+    })
 }
 
 fn columns(keys: &[&str]) -> Vec<Column> {
@@ -258,7 +287,7 @@ fn columns(keys: &[&str]) -> Vec<Column> {
     keys.iter().map(column).collect()
 }
 
-fn failed(text: &str) -> Error {
+pub(super) fn failed(text: &str) -> Error {
     Error::new(Kind::Internal, text)
 }
 
@@ -269,75 +298,4 @@ fn unsupported(word: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn titles(arguments: &str) -> String {
-        let columns = parse(arguments).unwrap().columns;
-        columns.iter().map(|column| column.title.as_str()).collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn arguments_choose_columns_as_ps_does() {
-        for (arguments, expected) in [
-            ("", "UID PID PPID C STIME TTY TIME CMD"),
-            ("-ef", "UID PID PPID C STIME TTY TIME CMD"),
-            ("-e", "PID TTY TIME CMD"),
-            ("aux", "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND"),
-            ("-aux", "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND"),
-            ("ax", "PID TTY STAT TIME COMMAND"),
-            ("-o pid,cmd", "PID CMD"),
-            ("-eo pid,ppid,comm", "PID PPID COMMAND"),
-            ("-opid -o user", "PID USER"),
-            ("-o pid,args=WHAT IT IS", ""),
-            ("--format pid,rss", "PID RSS"),
-            ("-L", "PID LWP TTY TIME CMD"),
-            ("-eLf", "UID PID PPID LWP C NLWP STIME TTY TIME CMD"),
-            ("-eT", "PID SPID TTY TIME CMD"),
-            ("-O user", "PID USER S TTY TIME COMMAND"),
-            ("-Z", "LABEL PID TTY TIME CMD"),
-            ("-ef --sort -rss --forest", "UID PID PPID C STIME TTY TIME CMD"),
-            ("-o pid=PIDS,cmd", ""),
-        ] {
-            if expected.is_empty() {
-                assert!(parse(arguments).is_err(), "{arguments}");
-            } else {
-                assert_eq!(titles(arguments), expected, "{arguments}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_order_and_the_tree_are_chosen_as_ps_does() {
-        let key = |key: &str, descending| Key { key: key.to_owned(), descending };
-        for arguments in ["aux --sort=-rss,pid", "aux --sort -rss,+pid", "auxk-rss,pid"] {
-            let order = parse(arguments).unwrap().order;
-            assert_eq!(order, [key("rss", true), key("pid", false)], "{arguments}");
-        }
-        for (arguments, tree) in [
-            ("-ef", Tree::None),
-            ("-eH", Tree::Order),
-            ("axf", Tree::Drawn),
-            ("-ef --forest", Tree::Drawn),
-        ] {
-            assert_eq!(parse(arguments).unwrap().tree, tree, "{arguments}");
-        }
-        assert_eq!(parse("axH").unwrap().of, Listed::Threads);
-        assert_eq!(parse("-ef").unwrap().of, Listed::Processes);
-    }
-
-    #[test]
-    fn what_cannot_be_shown_is_refused_in_pss_words() {
-        for (arguments, text) in [
-            ("-o cmd", "Couldn't find PID field in ps output"),
-            ("-o pid,nonsense", "unknown user-defined format specifier \"nonsense\""),
-            ("-o pid -o uid=PID", "specifying \"uid=PID\" is not allowed"),
-            ("-ef --sort=odd", "ps: error: unknown sort specifier"),
-            ("-o pid -O user", "option -O can not follow other format options"),
-            ("-e --cumulative", "ps: the option --cumulative is not implemented"),
-        ] {
-            let error = parse(arguments).unwrap_err().to_string();
-            assert!(error.contains(text), "{arguments}: {error}");
-        }
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@ pub(super) struct Facts {
     pub now: i128,
     /// The machine's, in bytes.
     pub memory: u64,
+    /// Whether the time of children that have ended is their parents'.
+    pub cumulative: bool,
 }
 
 const KIB: u64 = 1024;
@@ -58,7 +60,10 @@ pub(super) fn title(key: &str) -> Option<&'static str> {
         "vsz" | "vsize" => "VSZ",
         "sz" => "SZ",
         "ni" | "nice" => "NI",
-        "pri" => "PRI",
+        "pri" | "opri" | "intpri" | "priority" => "PRI",
+        "cls" | "class" => "CLS",
+        "policy" | "pol" => "POL",
+        "rtprio" => "RTPRIO",
         "s" | "state" => "S",
         "stat" => "STAT",
         "nlwp" | "thcount" => "NLWP",
@@ -79,6 +84,7 @@ pub(super) fn is_command(key: &str) -> bool {
 
 pub(super) fn show(key: &str, of: &ProcessEntry, facts: &Facts) -> String {
     let alive = ((facts.now - of.started_unix_nanos) / NANOS).max(0);
+    let seconds = cpu_seconds(of, facts);
     match key {
         "pid" | "tgid" => of.pid.to_string(),
         "lwp" | "tid" | "spid" => of.thread.to_string(),
@@ -96,8 +102,8 @@ pub(super) fn show(key: &str, of: &ProcessEntry, facts: &Facts) -> String {
         "rgid" => of.gid.to_string(),
         "comm" | "ucomm" | "ucmd" => of.name.clone(),
         "args" | "command" | "cmd" => of.command.clone(),
-        "time" | "cputime" => cpu_time(of.cpu_seconds),
-        "bsdtime" => format!("{}:{:02}", of.cpu_seconds / 60, of.cpu_seconds % 60),
+        "time" | "cputime" => cpu_time(seconds),
+        "bsdtime" => format!("{}:{:02}", seconds / 60, seconds % 60),
         "etime" => elapsed(alive),
         "etimes" => alive.to_string(),
         "stime" | "start_time" | "bsdstart" => short_start(of.started_unix_nanos, facts.now),
@@ -112,6 +118,10 @@ pub(super) fn show(key: &str, of: &ProcessEntry, facts: &Facts) -> String {
         "sz" => (of.virtual_size / PAGE).to_string(),
         "ni" | "nice" => of.nice.to_string(),
         "pri" => (39 - of.priority).to_string(),
+        "opri" | "intpri" => (60 + of.priority).to_string(),
+        "priority" => of.priority.to_string(),
+        "cls" | "class" | "policy" | "pol" => class(of.policy).to_owned(),
+        "rtprio" if of.realtime_priority > 0 => of.realtime_priority.to_string(),
         "s" | "state" => of.state.to_string(),
         "stat" => state(of),
         "nlwp" | "thcount" => of.threads.to_string(),
@@ -121,6 +131,56 @@ pub(super) fn show(key: &str, of: &ProcessEntry, facts: &Facts) -> String {
         "min_flt" => of.minor_faults.to_string(),
         // Where in the kernel it sleeps is nobody's business.
         _ => "-".to_owned(),
+    }
+}
+
+pub(super) fn cpu_seconds(of: &ProcessEntry, facts: &Facts) -> u64 {
+    let children = if facts.cumulative { of.children_cpu_seconds } else { 0 };
+    of.cpu_seconds.saturating_add(children)
+}
+
+/// What a column with numbers instead of names has; the title stays.
+pub(super) fn numeric(key: &str) -> &str {
+    match key {
+        "UID" | "user" | "uname" | "euser" => "euid",
+        "ruser" => "ruid",
+        "group" | "egroup" => "egid",
+        "rgroup" => "rgid",
+        other => other,
+    }
+}
+
+/// Whose a column is where a process has a line, and each of its threads one below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Process,
+    Thread,
+    Both,
+}
+
+pub(super) fn owner(key: &str) -> Owner {
+    match key {
+        "pid" | "tgid" | "ppid" | "pgid" | "pgrp" | "sid" | "sess" | "session" | "tpgid"
+        | "comm" | "ucomm" | "ucmd" | "args" | "command" | "cmd" | "tname" | "tty" | "tt"
+        | "pmem" | "%mem" | "rss" | "rssize" | "rsz" | "vsz" | "vsize" | "sz" | "nlwp"
+        | "thcount" => Owner::Process,
+        "lwp" | "tid" | "spid" | "s" | "state" | "stat" | "ni" | "nice" | "pri" | "opri"
+        | "intpri" | "priority" | "cls" | "class" | "policy" | "pol" | "rtprio" | "psr"
+        | "wchan" | "addr" => Owner::Thread,
+        _ => Owner::Both,
+    }
+}
+
+fn class(policy: u64) -> &'static str {
+    match policy {
+        0 => "TS",
+        1 => "FF",
+        2 => "RR",
+        3 => "B",
+        4 => "ISO",
+        5 => "IDL",
+        6 => "DLN",
+        _ => "?",
     }
 }
 
@@ -195,11 +255,15 @@ mod tests {
             state: 'S',
             threads: 2,
             resident: 3 << 20,
+            priority: 20,
+            policy: 1,
+            realtime_priority: 7,
+            children_cpu_seconds: 60,
             cpu_per_mille: 15,
             cpu_seconds: 3_725,
             ..ProcessEntry::default()
         };
-        let facts = Facts { now: 90_061 * NANOS, memory: 1 << 30 };
+        let facts = Facts { now: 90_061 * NANOS, memory: 1 << 30, cumulative: false };
         for (key, text) in [
             ("pid", "7"),
             ("user", "root"),
@@ -214,9 +278,16 @@ mod tests {
             ("%mem", "0.2"),
             ("rss", "3072"),
             ("c", "1"),
+            ("pri", "19"),
+            ("opri", "80"),
+            ("priority", "20"),
+            ("cls", "FF"),
+            ("rtprio", "7"),
         ] {
             assert_eq!(show(key, &entry, &facts), text, "{key}");
         }
+        let cumulative = Facts { cumulative: true, ..facts };
+        assert_eq!(show("time", &entry, &cumulative), "01:03:05");
         assert_eq!(elapsed(65), "01:05");
         assert_eq!(title("nonsense"), None);
     }

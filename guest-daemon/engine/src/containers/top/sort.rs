@@ -1,6 +1,6 @@
 //! In which order ps shows processes.
 
-use super::columns::{Facts, show};
+use super::columns::{Facts, cpu_seconds, show};
 use crate::ports::ProcessEntry;
 
 /// `rss`, or `-rss` for the largest first.
@@ -32,7 +32,7 @@ fn rank(key: &str, of: &ProcessEntry, facts: &Facts) -> Rank {
     let number = match key {
         "stime" | "start" | "lstart" | "start_time" | "bsdstart" => of.started_unix_nanos,
         "etime" | "etimes" => -of.started_unix_nanos,
-        "time" | "cputime" | "bsdtime" => of.cpu_seconds.into(),
+        "time" | "cputime" | "bsdtime" => cpu_seconds(of, facts).into(),
         "c" | "pcpu" | "%cpu" => of.cpu_per_mille.into(),
         "pmem" | "%mem" => of.resident.into(),
         _ => {
@@ -56,7 +56,7 @@ mod tests {
             ..ProcessEntry::default()
         };
         let mut table = [entry(9, "b", 1024), entry(10, "a", 2048), entry(11, "b", 4096)];
-        let facts = Facts { now: 0, memory: 1 << 30 };
+        let facts = Facts { now: 0, memory: 1 << 30, cumulative: false };
         let key = |key: &str, descending| Key { key: key.to_owned(), descending };
         let mut sorted = |order: &[Key]| {
             by(&mut table, order, &facts);
