@@ -104,6 +104,13 @@ pub(crate) fn mount_all() -> io::Result<()> {
     Ok(())
 }
 
+/// What is mounted from now on shows wherever a container asked for that, as on a machine with
+/// systemd. Containers have copies of their own that are apart unless they ask.
+pub(crate) fn share() -> io::Result<()> {
+    let none = None::<&str>;
+    Ok(mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SHARED, none)?)
+}
+
 /// Names that programs expect in /dev and the kernel does not make.
 pub(crate) fn link_devices() -> io::Result<()> {
     for (target, path) in [

@@ -66,6 +66,7 @@ fn boot(init_start: u64) -> Result<Supervisor, BootError> {
         event!(Error, "no network", because = error);
     }
     step("mount the data disk", disk::mount_data())?;
+    step("share the mounts", mounts::share())?;
     let handover = Handover { contract, init_start, disk_mounted: monotonic_micros() };
     step("hand over to the daemon", handover::write(&handover))?;
     let service = mounts::create_directory("/run/init", 0o700)

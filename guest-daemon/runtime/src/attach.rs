@@ -80,6 +80,22 @@ pub(crate) fn set_attributes(
     change(mount, &arguments, flags)
 }
 
+/// Has a mount that is nowhere yet, and those beneath it, take what is mounted at their originals
+/// without giving anything back.
+pub(crate) fn make_slave(mount: &OwnedFd) -> io::Result<()> {
+    propagate(mount, libc::MS_SLAVE)
+}
+
+/// Has a mount that is nowhere yet, and those beneath it, know nothing of their originals.
+pub(crate) fn make_private(mount: &OwnedFd) -> io::Result<()> {
+    propagate(mount, libc::MS_PRIVATE)
+}
+
+fn propagate(mount: &OwnedFd, propagation: u64) -> io::Result<()> {
+    let arguments = MountAttributes { set: 0, clear: 0, propagation, user_namespace: 0 };
+    change(mount.as_fd(), &arguments, libc::AT_RECURSIVE)
+}
+
 /// Has a mount that is nowhere yet show owners as a user namespace does.
 pub(crate) fn map_owners(mount: &OwnedFd, users: BorrowedFd<'_>) -> io::Result<()> {
     let arguments = MountAttributes {

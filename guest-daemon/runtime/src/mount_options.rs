@@ -15,6 +15,15 @@ impl Default for Attributes {
     }
 }
 
+/// Which mounts show elsewhere. With a mount come those beneath it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Propagation {
+    /// The guest's in the container, and the container's in the guest.
+    Shared,
+    /// The guest's in the container.
+    Slave,
+}
+
 /// Parsed options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -23,13 +32,15 @@ pub(crate) struct Options {
     pub(crate) attributes_recursive: bool,
     /// The mounts beneath a bound directory come with it.
     pub(crate) recursive: bool,
+    /// What happens beneath the source and beneath the place shows at the other.
+    pub(crate) propagation: Option<Propagation>,
     /// What the file system itself understands.
     pub(crate) data: Vec<String>,
 }
 
-/// Options that say what is so anyway: containers have a copy of the guest's mounts that nothing
-/// propagates into or out of.
-const WITHOUT_EFFECT: [&str; 19] = [
+/// Options that say what is so anyway: unless they ask, containers have a copy of the guest's mounts
+/// that nothing propagates into or out of.
+const WITHOUT_EFFECT: [&str; 15] = [
     "defaults",
     "bind",
     "async",
@@ -44,10 +55,6 @@ const WITHOUT_EFFECT: [&str; 19] = [
     "nostrictatime",
     "private",
     "rprivate",
-    "slave",
-    "rslave",
-    "shared",
-    "rshared",
     "unbindable",
 ];
 
@@ -62,6 +69,8 @@ impl Options {
                     parsed.attributes.set |= MountAttrFlags::MOUNT_ATTR_RDONLY;
                     parsed.attributes_recursive = true;
                 }
+                "shared" | "rshared" => parsed.propagation = Some(Propagation::Shared),
+                "slave" | "rslave" => parsed.propagation = Some(Propagation::Slave),
                 known if WITHOUT_EFFECT.contains(&known) => {}
                 other => match attribute(other) {
                     Some((flag, true)) => parsed.set(flag),
@@ -137,6 +146,7 @@ mod tests {
         assert!(!parse(&["bind", "rprivate"]).recursive);
         let options = parse(&["rbind", "rslave", "rro"]);
         assert!(options.recursive && options.attributes_recursive);
+        assert_eq!(options.propagation, Some(Propagation::Slave));
         assert_eq!(options.data, Vec::<String>::new());
     }
 }

@@ -66,6 +66,8 @@ fn mapped(
         let target = scratch.join(name);
         std::fs::create_dir_all(&target)?;
         let tree = attach::tree(source, false)?;
+        // The overlay appears beneath the original, and must not go with this.
+        attach::make_private(&tree)?;
         attach::map_owners(&tree, users)?;
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         move_mount(tree.as_fd(), "", CWD, &target, flags)?;

@@ -3,6 +3,7 @@
 //! **Invariant:** the image is not to be trusted, so every place in it is found by
 //! [`beneath`], and what is mounted on is what was looked at.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -16,7 +17,7 @@ use rustix::process::pivot_root;
 
 use crate::attach::{self, READ_ONLY, set_attributes};
 use crate::failure::{Failure, doing};
-use crate::mount_options::{Attributes, Options};
+use crate::mount_options::{Attributes, Options, Propagation};
 use crate::plan::{CreateRequest, MountPlan};
 use crate::{beneath, devices};
 
@@ -37,15 +38,18 @@ const PROC_FILES: [&str; 8] = [
 /// Builds it and enters it; this process must have a mount namespace of its own.
 pub(crate) fn build(request: &CreateRequest, users: Option<&OwnedFd>) -> Result<(), Failure> {
     let nothing = None::<&str>;
+    // Only what is taken before the mounts are separated still hears of the guest's.
+    let mut joined = joined(&request.mounts)?;
     // What is mounted here is of no concern to the guest, nor the other way round.
     mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)
         .map_err(doing("cannot separate the mounts"))?;
     let root = beneath::open_root(&request.root).map_err(doing("cannot open the root"))?;
-    for mount in &request.mounts {
-        place(&root, mount, users).map_err(|error| {
-            let MountPlan { kind, destination, .. } = mount;
-            Failure::Failed(format!("cannot mount {kind} at {destination}: {error}"))
-        })?;
+    for (number, mount) in request.mounts.iter().enumerate() {
+        let placed = match joined.remove(&number) {
+            None => place(&root, mount, users),
+            Some(tree) => place_tree(&root, mount, &tree, users),
+        };
+        placed.map_err(|error| failed(mount, &error))?;
         // Before anything of the user's is in it. A /dev that was bound is somebody else's.
         if mount.destination == "/dev" && mount.kind != "bind" {
             devices::populate(&root, &request.devices).map_err(doing("cannot make the devices"))?;
@@ -79,24 +83,61 @@ pub(crate) fn place(root: &OwnedFd, plan: &MountPlan, users: Option<&OwnedFd>) -
         let target = target(root, plan, kind == "proc")?;
         return attach::attach(&attach::new(kind, &plan.source, &options)?, target.as_fd());
     }
-    let tree = tree(plan, &options)?;
+    place_tree(root, plan, &tree(plan, &options)?, users)
+}
+
+/// Binds what is open already.
+fn place_tree(
+    root: &OwnedFd,
+    plan: &MountPlan,
+    tree: &OwnedFd,
+    users: Option<&OwnedFd>,
+) -> io::Result<()> {
+    let options = Options::parse(&plan.options);
     if let (true, Some(users)) = (plan.mapped, users) {
-        attach::map_owners(&tree, users.as_fd())?;
+        attach::map_owners(tree, users.as_fd())?;
     }
-    let is_directory = FileType::from_raw_mode(fstat(&tree)?.st_mode) == FileType::Directory;
+    let is_directory = FileType::from_raw_mode(fstat(tree)?.st_mode) == FileType::Directory;
     let destination = Path::new(&plan.destination);
     if is_directory {
         beneath::create_dir_all(root.as_fd(), destination)?;
     } else {
         beneath::create_file(root.as_fd(), destination)?;
     }
-    let is_proc = fstatfs(&tree)?.f_type.cast_unsigned() == PROC_MAGIC;
+    let is_proc = fstatfs(tree)?.f_type.cast_unsigned() == PROC_MAGIC;
     let target = target(root, plan, is_proc)?;
     if options.attributes != Attributes::default() {
         let flags = if options.attributes_recursive { libc::AT_RECURSIVE } else { 0 };
         set_attributes(tree.as_fd(), options.attributes, flags)?;
     }
-    attach::attach(&tree, target.as_fd())
+    attach::attach(tree, target.as_fd())
+}
+
+/// Binds that are to hear of what is mounted in the guest, by their places in the list.
+fn joined(mounts: &[MountPlan]) -> Result<BTreeMap<usize, OwnedFd>, Failure> {
+    let mut joined = BTreeMap::new();
+    for (number, mount) in mounts.iter().enumerate() {
+        let options = Options::parse(&mount.options);
+        let Some(propagation) = options.propagation.filter(|_| mount.kind == "bind") else {
+            continue;
+        };
+        let open = || {
+            let tree = tree(mount, &options)?;
+            match propagation {
+                // It is as its source is.
+                Propagation::Shared => {}
+                Propagation::Slave => attach::make_slave(&tree)?,
+            }
+            Ok(tree)
+        };
+        joined.insert(number, open().map_err(|error| failed(mount, &error))?);
+    }
+    Ok(joined)
+}
+
+fn failed(plan: &MountPlan, error: &io::Error) -> Failure {
+    let MountPlan { kind, destination, .. } = plan;
+    Failure::Failed(format!("cannot mount {kind} at {destination}: {error}"))
 }
 
 /// What is bound, as a mount that is nowhere yet.

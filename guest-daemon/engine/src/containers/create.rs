@@ -42,7 +42,8 @@ impl Containers {
         let networks = networks(&config, &host, request.networks)?;
         let (path, args) = merge::command(&config)?;
         let inherited = volumes_from::mounts(&core.registry, &host)?;
-        let wanted = mounts::wanted(&config, &host, inherited)?;
+        let mut wanted = mounts::wanted(&config, &host, inherited)?;
+        mounts::settle_propagation(&mut wanted, core.store.layout().root())?;
         self.check_bind_sources(&wanted).await?;
         let name = self.take_name(request.name.as_deref(), &id)?;
         if let Err(error) = links::resolve(&core.registry, &name, &mut host) {

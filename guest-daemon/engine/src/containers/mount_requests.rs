@@ -84,8 +84,7 @@ fn bind(request: &MountRequest, mount: &mut MountRecord) -> Filled<bool> {
     mount.non_recursive = request.bind_non_recursive;
     mount.read_only_non_recursive = request.bind_read_only_non_recursive;
     mount.propagation = match request.bind_propagation.as_str() {
-        "" => "rprivate".to_owned(),
-        known if PROPAGATIONS.contains(&known) => known.to_owned(),
+        known if known.is_empty() || PROPAGATIONS.contains(&known) => known.to_owned(),
         other => return Err(Fault::Config(format!("invalid propagation mode: {other}"))),
     };
     Ok(false)

@@ -1,5 +1,7 @@
 //! What a user asked to be mounted: `-v`, `--mount`, `--tmpfs` and the image's volumes.
 
+use std::path::Path;
+
 use engine_store::objects::MountRecord;
 
 use crate::config::{ContainerConfig, HostConfig};
@@ -65,6 +67,29 @@ pub(super) fn wanted(
     Ok(mounts)
 }
 
+/// Says of each bind what propagates. In one that has the engine's own folder in it there are the
+/// mounts of other containers, and what is not a slave would keep them.
+pub(super) fn settle_propagation(mounts: &mut [(MountRecord, bool)], root: &Path) -> Result<()> {
+    let root = root.to_string_lossy();
+    for (mount, _) in mounts.iter_mut().filter(|(mount, _)| mount.kind == "bind") {
+        let source = mount.source.as_str();
+        let related = source.starts_with(&*root) || root.starts_with(source);
+        match (mount.propagation.as_str(), related) {
+            ("", true) => mount.propagation = "rslave".into(),
+            ("", false) => mount.propagation = "rprivate".into(),
+            ("rslave" | "rshared", _) | (_, false) => {}
+            (propagation, true) => {
+                return Err(Error::invalid(format!(
+                    "invalid mount config: must use either propagation mode \"rslave\" or \
+                     \"rshared\" when mount source is within the daemon root, daemon root: \
+                     {root:?}, bind mount source: {source:?}, propagation: {propagation:?}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn add(mounts: &mut Vec<(MountRecord, bool)>, mount: (MountRecord, bool)) -> Result<()> {
     if mounts.iter().any(|(other, _)| other.destination == mount.0.destination) {
         return Err(duplicate(&mount.0.destination));
@@ -100,9 +125,6 @@ fn parse_bind(text: &str) -> Result<(MountRecord, bool)> {
         mount.kind = "bind".into();
         mount.source = clean(source);
         mount.create_source = true;
-        if mount.propagation.is_empty() {
-            mount.propagation = "rprivate".into();
-        }
         return Ok((mount, false));
     }
     mount.kind = "volume".into();
@@ -205,6 +227,26 @@ mod tests {
     fn one(bind: &str) -> Result<(MountRecord, bool)> {
         let mut mounts = wanted(&ContainerConfig::default(), &host(&[bind]), Vec::new())?;
         Ok(mounts.remove(0))
+    }
+
+    #[test]
+    fn what_has_the_engines_folder_in_it_is_a_slave() {
+        let settled = |bind: &str| {
+            let mut mounts = [one(bind).unwrap()];
+            settle_propagation(&mut mounts, Path::new("/var/lib/docker"))?;
+            Ok::<_, Error>(mounts[0].0.propagation.clone())
+        };
+        for (bind, expected) in [
+            ("/srv:/srv", "rprivate"),
+            ("/srv:/srv:shared", "shared"),
+            ("/:/host", "rslave"),
+            ("/var/lib/docker/volumes:/v", "rslave"),
+            ("/var/lib:/v:rshared", "rshared"),
+        ] {
+            assert_eq!(settled(bind).unwrap(), expected, "{bind}");
+        }
+        assert!(settled("/:/host:rprivate").unwrap_err().to_string().contains("daemon root"));
+        assert_eq!(one("name:/v").unwrap().0.propagation, "");
     }
 
     #[test]

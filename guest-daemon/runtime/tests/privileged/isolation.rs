@@ -20,6 +20,8 @@ pub(crate) async fn all(runtime: &NamespaceRuntime) {
     the_starter_is_replaced(runtime).await;
     nothing_of_the_guest_is_open(runtime).await;
     places_in_dev(runtime).await;
+    mounts_that_show_elsewhere(runtime).await;
+    volumes(runtime).await;
     a_link_that_leads_nowhere(runtime).await;
 }
 
@@ -63,6 +65,86 @@ async fn mounts(runtime: &NamespaceRuntime) {
     assert_eq!(std::fs::read_to_string(shared.join("b")).unwrap(), "b\n");
     assert_eq!(stderr.lines().count(), 2, "{stderr}");
     println!("mounts");
+}
+
+async fn mounts_that_show_elsewhere(runtime: &NamespaceRuntime) {
+    let source = Path::new(SCRATCH).join("joined");
+    for folder in ["guest", "container"] {
+        std::fs::create_dir_all(source.join(folder)).unwrap();
+    }
+    let guests = || std::fs::read_to_string("/proc/self/mounts").unwrap();
+    for (propagation, container_sees, guest_sees) in
+        [("rprivate", false, false), ("rslave", true, false), ("rshared", true, true)]
+    {
+        let bind = mount("bind", source.to_str().unwrap(), "/joined", &["rbind", propagation]);
+        let script = "mount -t tmpfs inner /joined/container; echo; read line
+            grep -c ' /joined/guest ' /proc/mounts; umount /joined/container";
+        let before = guests();
+        let spec = ContainerSpec {
+            mounts: vec![bind],
+            open_stdin: true,
+            capabilities: strings(&["CAP_SYS_ADMIN"]),
+            seccomp: engine::ports::Seccomp::Unconfined,
+            ..shell(19, script)
+        };
+        let id = spec.id.clone();
+        let mut process = runtime.create(spec).await.unwrap();
+        let added: Vec<String> =
+            guests().lines().filter(|line| !before.contains(*line)).map(str::to_owned).collect();
+        assert_eq!(added.len(), 1, "nothing but its root shows: {added:?}");
+        runtime.start(&id).await.unwrap();
+        let mut stdout = process.io.stdout.take().unwrap();
+        assert_eq!(stdout.peek().await.unwrap(), b"\n", "{propagation}");
+        stdout.consume(1).await.unwrap();
+        let place = source.join("container");
+        assert_eq!(guests().contains(place.to_str().unwrap()), guest_sees, "{propagation}");
+        let none = None::<&str>;
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(Some("outer"), &source.join("guest"), Some("tmpfs"), flags, none)
+            .unwrap();
+        process.io.stdin.as_ref().unwrap().write_all(b"\n").await.unwrap();
+        process.io.stdout = Some(stdout);
+        let (_, stdout, _) = finish(runtime, process).await;
+        assert_eq!(stdout, format!("{}\n", u8::from(container_sees)), "{propagation}");
+        runtime.delete(&id).await.unwrap();
+        nix::mount::umount(&source.join("guest")).unwrap();
+        assert_eq!(guests(), before, "{propagation}");
+    }
+    println!("mounts that show elsewhere");
+}
+
+async fn volumes(runtime: &NamespaceRuntime) {
+    let path = Path::new(SCRATCH).join("mounted");
+    std::fs::create_dir_all(&path).unwrap();
+    let volume = |kind: &str, device: &str, options: &str| engine::ports::VolumeMount {
+        path: path.clone(),
+        device: device.to_owned(),
+        kind: kind.to_owned(),
+        options: options.to_owned(),
+    };
+    let before = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    runtime.mount_volume(volume("tmpfs", "tmpfs", "size=1m,mode=700,noexec")).await.unwrap();
+    std::fs::write(path.join("kept"), "in the volume").unwrap();
+    let bind = mount("bind", path.to_str().unwrap(), "/data", &["rbind", "rprivate"]);
+    let spec = ContainerSpec { mounts: vec![bind], ..shell(18, "cat /data/kept; df /data") };
+    let (_, stdout, _) = run(runtime, spec).await;
+    assert!(stdout.starts_with("in the volume") && stdout.contains(" 1024 "), "{stdout}");
+    // A second one takes its place: nothing is left beneath.
+    let source = Path::new(SCRATCH).join("image");
+    runtime.mount_volume(volume("none", source.to_str().unwrap(), "bind,ro")).await.unwrap();
+    assert!(path.join("etc/passwd").exists());
+    let refused = std::fs::write(path.join("etc/new"), "").unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    runtime.unmount_volume(&path).await.unwrap();
+    runtime.unmount_volume(&path).await.unwrap();
+    assert_eq!(std::fs::read_to_string("/proc/self/mounts").unwrap(), before);
+    let error = runtime.mount_volume(volume("none", "/nosuch", "bind")).await.unwrap_err();
+    let text = format!(
+        "failed to mount local volume: mount /nosuch:{}, flags: 0x1000: no such file or directory",
+        path.display()
+    );
+    assert_eq!(error.to_string(), text);
+    println!("volumes that are file systems");
 }
 
 async fn proc_stays(runtime: &NamespaceRuntime) {

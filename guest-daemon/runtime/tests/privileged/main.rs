@@ -31,6 +31,9 @@ fn main() -> ExitCode {
     for (kind, target) in [("tmpfs", "/run"), ("cgroup2", "/sys/fs/cgroup")] {
         mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>).unwrap();
     }
+    // As in the guest.
+    let shared = MsFlags::MS_REC | MsFlags::MS_SHARED;
+    mount(None::<&str>, "/", None::<&str>, shared, None::<&str>).unwrap();
     make_image(&Path::new(SCRATCH).join("image"));
     let init = init::Init::serve();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -46,7 +49,7 @@ fn make_image(root: &Path) {
     for applet in [
         "sh", "cat", "id", "sleep", "ls", "stty", "tty", "env", "mknod", "head", "grep",
         "hostname", "unshare", "tr", "tail", "cut", "readlink", "wc", "stat", "kill", "true",
-        "pwd", "df",
+        "pwd", "df", "mount", "umount",
     ] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
