@@ -19,6 +19,7 @@ pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("shared_memory_is_shared_with_those_who_ask", shared_memory),
     ("a_control_group_is_made_where_it_was_asked_for", cgroup_parent),
     ("mounts_are_as_they_were_asked_for", mounts),
+    ("binds_propagate_mounts_when_asked", propagation),
     ("what_cannot_be_had_is_refused_in_dockers_words", refused),
     ("limits_of_the_process_are_set", process_limits),
 ];
@@ -250,10 +251,28 @@ fn mounts(on: &Fixture) -> Result<()> {
     Ok(())
 }
 
+fn propagation(on: &Fixture) -> Result<()> {
+    let guest = |script: &str| {
+        on.inside(&["--privileged", "-v", "/tmp/spread:/spread:rshared"], &["sh", "-c", script])
+    };
+    guest("mkdir -p /spread/in && mount -t tmpfs inner /spread/in && echo hello >/spread/in/file")?;
+    // It is the guest's now.
+    let reads = |mode: &str| {
+        let bind = format!("/tmp/spread:/spread{mode}");
+        on.inside(&["-v", &bind], &["sh", "-c", "cat /spread/in/file"])
+    };
+    ensure!(reads("")? == "hello" && reads(":rslave")? == "hello");
+    guest("umount /spread/in")?;
+    // What holds the engine's own folder must not keep the mounts of other containers.
+    on.text(&["create", "--name", "host", "-v", "/:/host", "busybox"])?;
+    ensure!(on.inspect("host")?["Mounts"][0]["Propagation"] == "rslave");
+    on.text(&["rm", "host"]).map(drop)
+}
+
 fn refused(on: &Fixture) -> Result<()> {
     let cases: [(&[&str], &str); 7] = [
         (&["--storage-opt", "size=1g"], "--storage-opt is supported only for overlay over xfs"),
-        (&["-v", "/run:/x:rshared"], "but it is not a shared mount"),
+        (&["-v", "/:/x:rprivate"], "must use either propagation mode"),
         (&["--mount", "type=image,source=busybox,target=/x"], "not implemented"),
         (&["--runtime", "kata"], "unknown or invalid runtime name: kata"),
         (&["--isolation", "hyperv"], "invalid isolation"),

@@ -12,6 +12,7 @@ pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("a_volume_can_be_read_only", read_only),
     ("a_volume_in_use_is_not_removed", in_use),
     ("a_tmpfs_is_empty_and_writable", tmpfs),
+    ("a_volume_can_be_a_file_system_of_its_own", file_system),
 ];
 
 fn named(on: &Fixture) -> Result<()> {
@@ -52,6 +53,30 @@ fn in_use(on: &Fixture) -> Result<()> {
     on.docker(["volume", "rm", "held"]).run()?.code(1)?.says("volume is in use")?;
     on.text(&["rm", "holder"])?;
     on.text(&["volume", "rm", "held"]).map(drop)
+}
+
+fn file_system(on: &Fixture) -> Result<()> {
+    let create = |name: &str, options: &[&str]| {
+        let options = options.iter().flat_map(|option| ["--opt", *option]);
+        let words = ["volume", "create"].into_iter().chain(options).chain([name]);
+        on.docker(words.collect::<Vec<_>>()).run()
+    };
+    create("memory", &["type=tmpfs", "device=tmpfs", "o=size=1m,mode=0711"])?.ok()?;
+    on.text(&["run", "-d", "--name", "first", "-v", "memory:/data", "busybox", "sleep", "1000"])?;
+    let seen = on.inside(&["-v", "memory:/data"], &["sh", "-c", "df /data; echo x >/data/file"])?;
+    ensure!(seen.contains(" 1024 "), "{seen}");
+    ensure!(on.text(&["exec", "first", "cat", "/data/file"])? == "x", "one for both");
+    on.text(&["rm", "-f", "first"])?;
+    let left = on.inside(&["-v", "memory:/data"], &["ls", "/data"])?;
+    ensure!(left.is_empty(), "memory that nobody uses is given back: {left}");
+    create("bound", &["type=none", "device=/tmp", "o=bind"])?.ok()?;
+    on.inside(&["-v", "bound:/data"], &["touch", "/data/of-the-guest"])?;
+    on.inside(&["-v", "/tmp:/tmp"], &["rm", "/tmp/of-the-guest"])?;
+    create("away", &["type=nfs", "device=:/x", "o=addr=127.0.0.1"])?.ok()?;
+    let ran = on.docker(["run", "--rm", "-v", "away:/data", "busybox", "true"]).run()?;
+    ran.code(125)?.says("failed to mount local volume: mount :/x:")?;
+    create("limited", &["size=1m"])?.code(1)?.says("quota size requested but no quota support")?;
+    on.text(&["volume", "rm", "memory", "bound", "away"]).map(drop)
 }
 
 fn tmpfs(on: &Fixture) -> Result<()> {
