@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use engine::Error;
-use engine_tls::{Chain, Trust};
-use rustls::{ClientConfig, RootCertStore};
+use engine_tls::{Authorities, Chain, Trust};
+use rustls::ClientConfig;
 use rustls_pki_types::PrivateKeyDer;
 
 const LARGEST_FILE: u64 = 1 << 20;
@@ -21,16 +21,16 @@ pub(crate) fn client_config(
     let (trust, identity) = if insecure {
         (Trust::Anybody, None)
     } else {
-        let mut roots = engine_tls::usual_authorities();
-        let identity = read_folder(&folder.join(host), &mut roots)?;
-        (Trust::Authorities(roots), identity)
+        let mut authorities = Authorities::usual();
+        let identity = read_folder(&folder.join(host), &mut authorities)?;
+        (Trust::Authorities(authorities), identity)
     };
     engine_tls::client(trust, identity)
         .map_err(|error| Error::invalid(format!("the client certificate for {host}: {error}")))
 }
 
 /// Adds the CAs (`*.crt`) and returns the client's certificate (`*.cert` with its `*.key`).
-fn read_folder(folder: &Path, roots: &mut RootCertStore) -> Result<Option<Identity>, Error> {
+fn read_folder(folder: &Path, authorities: &mut Authorities) -> Result<Option<Identity>, Error> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(None) };
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
@@ -40,7 +40,7 @@ fn read_folder(folder: &Path, roots: &mut RootCertStore) -> Result<Option<Identi
         match file.extension().and_then(|extension| extension.to_str()) {
             Some("crt") => {
                 for certificate in chain(file)? {
-                    roots.add(certificate).map_err(|error| unreadable(file, &error))?;
+                    authorities.add(certificate).map_err(|error| unreadable(file, &error))?;
                 }
             }
             Some("cert") if !files.contains(&with("key")) => {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use engine::error::{Error, Kind, Result};
 use engine::ports::SyslogTls;
-use engine_tls::{Chain, Trust};
+use engine_tls::{Authorities, Chain, Trust};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -36,7 +36,7 @@ pub(crate) async fn wrap(
 fn config(options: &SyslogTls) -> Result<ClientConfig> {
     let trust = match options.unverified {
         true => Trust::Anybody,
-        false => Trust::Authorities(roots(&options.ca)?),
+        false => Trust::Authorities(authorities(&options.ca)?),
     };
     let identity = match options.certificate.as_os_str().is_empty() {
         true => None,
@@ -49,13 +49,16 @@ fn config(options: &SyslogTls) -> Result<ClientConfig> {
     engine_tls::client(trust, identity).map_err(|error| not_usable(&options.certificate, error))
 }
 
-fn roots(ca: &Path) -> Result<RootCertStore> {
+fn authorities(ca: &Path) -> Result<Authorities> {
     if ca.as_os_str().is_empty() {
-        return Ok(engine_tls::usual_authorities());
+        return Ok(Authorities::usual());
     }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(ca)?);
-    Ok(roots)
+    let mut authorities = Authorities::none();
+    for certificate in certificates(ca)? {
+        // Of several in a file some may be of a kind that is not known.
+        drop(authorities.add(certificate));
+    }
+    Ok(authorities)
 }
 
 fn certificates(path: &Path) -> Result<Chain> {

@@ -1,26 +1,25 @@
 //! TLS to servers that are elsewhere: how they prove who they are, and how we do.
 
+mod authorities;
+
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::pem::{Error, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+pub use authorities::Authorities;
 
 pub type Chain = Vec<CertificateDer<'static>>;
 
 /// Whom to believe.
 #[derive(Debug)]
 pub enum Trust {
-    Authorities(RootCertStore),
+    Authorities(Authorities),
     /// Whoever answers.
     Anybody,
-}
-
-/// The authorities that everybody believes. They are Mozilla's: the guest has no files of them.
-pub fn usual_authorities() -> RootCertStore {
-    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
 }
 
 /// `identity` is what a server gets to see that asks who we are.
@@ -31,12 +30,8 @@ pub fn client(
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
-    let builder = match trust {
-        Trust::Authorities(roots) => builder.with_root_certificates(roots),
-        Trust::Anybody => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-        }
-    };
+    let verifier = Arc::new(Verifier { trust, provider });
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match identity {
         None => Ok(builder.with_no_client_auth()),
         Some((chain, key)) => builder.with_client_auth_cert(chain, key),
@@ -53,19 +48,26 @@ pub fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
     PrivateKeyDer::from_pem_slice(pem)
 }
 
-/// Takes every certificate. What is signed with it must still fit.
+/// Whoever is believed without being looked at must still have the key of the certificate.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct Verifier {
+    trust: Trust,
+    provider: Arc<CryptoProvider>,
+}
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
         _: &[u8],
-        _: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Trust::Authorities(authorities) = &self.trust {
+            let algorithms = self.provider.signature_verification_algorithms.all;
+            authorities.verify(certificate, intermediates, name, now, algorithms)?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -75,7 +77,7 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -85,11 +87,11 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
