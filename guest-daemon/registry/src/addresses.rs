@@ -6,6 +6,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::failure::{Asked, Failure};
+use crate::unreachable::unresolved;
 
 /// Whether something other than a registry answers there: clouds tell their secrets on link-local
 /// addresses.
@@ -67,7 +68,8 @@ pub(crate) struct Resolver;
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map_err(|error| unresolved(name.as_str(), &error))?;
             let (refused, good): (Vec<SocketAddr>, Vec<_>) =
                 found.partition(|address| is_refused(address.ip()));
             if good.is_empty() && !refused.is_empty() {

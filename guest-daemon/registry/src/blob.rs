@@ -78,7 +78,7 @@ impl Download {
             self.response = Some(self.open().await?);
         }
         let Some(mut chunk) = self.read().await? else {
-            return Err(Failure::Unreachable(format!("blob {} ends early", self.blob.digest)));
+            return Err(Failure::short(format!("blob {} ends early", self.blob.digest)));
         };
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
         drop(chunk.split_to(skipped));

@@ -1,6 +1,5 @@
 //! What can go wrong with a registry, and how it is told: in the words of dockerd.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use engine::{Error, Kind};
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use crate::addresses::shown;
 use crate::challenge;
 use crate::documents::read_bounded;
+use crate::unreachable;
 
 /// Longer complaints are cut.
 const LONGEST_MESSAGE: usize = 1024;
@@ -22,13 +22,22 @@ pub(crate) type Asked<T> = Result<T, Failure>;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// There was no answer, or its end is missing.
-    Unreachable(String),
+    Unreachable(Silence),
     /// The registry cannot just now.
     Broken { status: String },
     /// The registry says no.
     Refused(Refusal),
     /// What it says cannot be, or is not wanted. Asking again does not help.
     Wrong(Error),
+}
+
+#[derive(Debug)]
+pub(crate) struct Silence {
+    /// What was asked, when that says more than the reason alone.
+    asked: Option<Box<(Method, Url)>>,
+    why: String,
+    /// There was somebody, who then fell silent.
+    connected: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,14 +80,50 @@ impl Failure {
         Self::Refused(Refusal { code, message, status: 0, during, after: None })
     }
 
-    /// The connection did not work.
+    /// No answer came. `direct` unless there may be a proxy.
+    pub(crate) async fn unanswered(
+        method: &Method,
+        url: &Url,
+        error: &reqwest::Error,
+        direct: bool,
+    ) -> Self {
+        let why = unreachable::why(url, error, direct).await;
+        let asked = Some(Box::new((method.clone(), url.clone())));
+        Self::Unreachable(Silence { asked, why, connected: !error.is_connect() })
+    }
+
+    /// The answer broke.
     pub(crate) fn transport(method: &Method, url: &Url, error: &reqwest::Error) -> Self {
-        Self::Unreachable(format!("{}{}", during(method, url), causes(error)))
+        Self::silent(method, url, unreachable::shown(error))
     }
 
     /// It took too long.
     pub(crate) fn stalled(method: &Method, url: &Url) -> Self {
-        Self::Unreachable(format!("{}no answer in time", during(method, url)))
+        Self::silent(method, url, "no answer in time".to_owned())
+    }
+
+    /// What was promised did not come.
+    pub(crate) fn short(why: String) -> Self {
+        Self::Unreachable(Silence { asked: None, why, connected: true })
+    }
+
+    fn silent(method: &Method, url: &Url, why: String) -> Self {
+        let asked = Some(Box::new((method.clone(), url.clone())));
+        Self::Unreachable(Silence { asked, why, connected: true })
+    }
+
+    /// Whoever takes no connection was not asked for anything yet. dockerd asks for `greeting`
+    /// before anything else, and tells of that.
+    pub(crate) fn at_first(self, greeting: &Url) -> Self {
+        match self {
+            Self::Unreachable(Silence { asked: Some(asked), why, connected: false })
+                if asked.1.origin() == greeting.origin() =>
+            {
+                let asked = Some(Box::new((Method::GET, greeting.clone())));
+                Self::Unreachable(Silence { asked, why, connected: false })
+            }
+            other => other,
+        }
     }
 
     /// Says what was asked when it went wrong.
@@ -195,7 +240,7 @@ fn usual_message(code: &str) -> &'static str {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Unreachable(message) => Error::new(Kind::Internal, message),
+            Failure::Unreachable(silence) => Error::new(Kind::Internal, silence.text()),
             Failure::Broken { status } => {
                 Error::new(Kind::Internal, format!("received unexpected HTTP status: {status}"))
             }
@@ -214,6 +259,13 @@ impl From<Failure> for Error {
     }
 }
 
+impl Silence {
+    fn text(&self) -> String {
+        let asked = self.asked.as_ref().map(|asked| during(&asked.0, &asked.1));
+        format!("{}{}", asked.unwrap_or_default(), self.why)
+    }
+}
+
 impl Refusal {
     /// `manifest unknown: manifest unknown`
     pub(crate) fn text(&self) -> String {
@@ -226,20 +278,6 @@ impl Refusal {
         let code = self.code.to_ascii_lowercase().replace('_', " ");
         format!("{}{code}: {}{wait}", self.during, self.message)
     }
-}
-
-/// The innermost texts say most.
-fn causes(error: &reqwest::Error) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !texts.iter().any(|known| known.contains(&text)) {
-            texts.push(text);
-        }
-        cause = inner.source();
-    }
-    if texts.is_empty() { "no answer".to_owned() } else { clean(&texts.join(": ")) }
 }
 
 /// What a registry says may end on a terminal.

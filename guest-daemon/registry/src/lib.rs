@@ -23,6 +23,7 @@ mod search;
 mod signatures;
 mod token;
 mod transport;
+mod unreachable;
 mod upload;
 
 pub use client::{HttpRegistry, Options};

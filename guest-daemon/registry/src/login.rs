@@ -28,7 +28,7 @@ pub(crate) async fn log_in(
             Authorization::new(credentials.clone(), String::new(), encrypted).offline();
         match attempt(&endpoint).await {
             Ok(()) => return Ok(endpoint.authorization.identity().await),
-            Err(Failure::Unreachable(text)) => last = Error::new(Kind::Internal, text),
+            Err(failure @ Failure::Unreachable(_)) => last = failure.into(),
             Err(failure) => return Err(told(&endpoint, failure)),
         }
     }

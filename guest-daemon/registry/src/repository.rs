@@ -105,7 +105,7 @@ impl Inner {
                 }
                 Err(failure) => {
                     tracing::info!(url = %endpoint.url, ?failure, "a registry does not answer");
-                    last = Some(failure);
+                    last = Some(failure.at_first(&endpoint.at("")?));
                 }
             }
         }

@@ -23,6 +23,8 @@ const OWN_HOSTS: &str = "localhost,127.0.0.0/8,::1";
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
     client: Client,
+    /// For which schemes there is a proxy.
+    proxied: Vec<&'static str>,
 }
 
 /// What is asked.
@@ -60,7 +62,9 @@ impl Transport {
         let client = builder
             .build()
             .map_err(|error| Error::internal("cannot make an HTTP client", error))?;
-        Ok(Self { client })
+        let schemes = [("http", &proxies.http), ("https", &proxies.https)];
+        let proxied = schemes.into_iter().filter(|(_, proxy)| !proxy.is_empty());
+        Ok(Self { client, proxied: proxied.map(|(scheme, _)| scheme).collect() })
     }
 
     /// Sends a request once.
@@ -87,7 +91,13 @@ impl Transport {
                 answer.map_err(|_| Failure::stalled(&method, &url))?
             }
         };
-        answer.map_err(|error| Failure::transport(&method, &url, &error))
+        match answer {
+            Ok(response) => Ok(response),
+            Err(error) => {
+                let direct = !self.proxied.contains(&url.scheme());
+                Err(Failure::unanswered(&method, &url, &error, direct).await)
+            }
+        }
     }
 
     /// Asks without a body and follows redirects.

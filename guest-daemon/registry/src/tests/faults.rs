@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::Kind;
+use engine::ports::Registry;
 
-use super::site::{Answer, Site, descriptor, manifest, options, read};
+use super::site::{Answer, Site, descriptor, manifest, options, read, user};
 use crate::documents::digest_of;
 
 fn content() -> Vec<u8> {
@@ -162,12 +163,35 @@ async fn where_nobody_listens_is_told_with_what_was_asked() {
     };
     let mut gone = Site::start(|_| Answer::new(200, "")).await;
     gone.host = format!("127.0.0.1:{port}");
+    let refused = format!(
+        "Get \"http://127.0.0.1:{port}/v2/\": dial tcp 127.0.0.1:{port}: connect: connection refused"
+    );
+    assert_eq!(gone.anonymous().manifest("1").await.unwrap_err().to_string(), refused);
+    assert_eq!(gone.anonymous().has_blob(&digest_of(b"x")).await.unwrap_err().to_string(), refused);
+    let log_in = gone.registry().log_in(&gone.host, &user()).await;
+    assert_eq!(log_in.unwrap_err().to_string(), refused);
+}
+
+#[tokio::test]
+async fn a_registry_without_an_address_is_told_with_its_name() {
+    let mut gone = Site::start(|_| Answer::new(200, "")).await;
+    gone.host = "nowhere.invalid".to_owned();
     let error = gone.anonymous().manifest("1").await.unwrap_err().to_string();
+    let begin = "Get \"https://nowhere.invalid/v2/\": dial tcp: lookup nowhere.invalid";
+    assert!(error.starts_with(begin), "{error}");
+    // Which of the two depends on whether somebody can be asked.
     assert!(
-        error.starts_with(&format!("Get \"http://127.0.0.1:{port}/v2/x/manifests/1\": ")),
+        error.ends_with(": no such host") || error.ends_with(": server misbehaving"),
         "{error}"
     );
-    assert!(error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn what_falls_silent_later_is_told_with_what_was_asked() {
+    let site = Site::start(|_| Answer::new(200, "x".repeat(100)).cut(10)).await;
+    let error = site.anonymous().manifest("1").await.unwrap_err().to_string();
+    let begin = format!("Get \"http://{}/v2/x/manifests/1\": ", site.host);
+    assert!(error.starts_with(&begin), "{error}");
 }
 
 #[tokio::test]
@@ -196,7 +220,7 @@ async fn a_redirect_that_never_ends_does() {
 
 #[tokio::test]
 async fn a_search_shows_what_was_found_and_is_bounded() {
-    use engine::ports::{Credentials, Registry};
+    use engine::ports::Credentials;
     let site = Site::start(|seen| match seen.path.as_str() {
         "/v1/search?q=busy+box&n=5" => Answer::new(
             200,
