@@ -16,7 +16,7 @@ pub(crate) fn new_id() -> String {
 
 /// The first twelve digits, as people see them.
 pub(crate) fn short(id: &str) -> &str {
-    let hex = id.strip_prefix("sha256:").unwrap_or(id);
+    let hex = id.split_once(':').map_or(id, |(_, hex)| hex);
     hex.get(..12).unwrap_or(hex)
 }
 

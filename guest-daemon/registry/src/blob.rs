@@ -13,6 +13,7 @@ use futures::StreamExt;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
+use crate::documents::Checking;
 use crate::endpoint::Endpoint;
 use crate::failure::{Asked, Failure};
 use crate::repository::Inner;
@@ -35,10 +36,14 @@ struct Download {
     skip: u64,
     failures: usize,
     failed_at: u64,
+    /// Of a digest that the engine does not check itself.
+    checking: Option<Checking>,
     waiting: Waiting,
 }
 
 pub(crate) fn stream(repository: Arc<Inner>, blob: Descriptor, waiting: Waiting) -> ByteStream {
+    let own = !blob.digest.starts_with("sha256:");
+    let checking = own.then(|| Checking::new(&blob.digest));
     let download = Download {
         repository,
         blob,
@@ -48,6 +53,7 @@ pub(crate) fn stream(repository: Arc<Inner>, blob: Descriptor, waiting: Waiting)
         skip: 0,
         failures: 0,
         failed_at: 0,
+        checking,
         waiting,
     };
     futures::stream::try_unfold(download, |mut download| async move {
@@ -65,7 +71,12 @@ impl Download {
         while self.offset < self.blob.size {
             match self.part().await {
                 Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Ok(Some(bytes)),
+                Ok(bytes) => {
+                    if let Some(checking) = &mut self.checking {
+                        checking.take(&bytes);
+                    }
+                    return Ok(Some(bytes));
+                }
                 Err(failure) => self.recover(failure).await?,
             }
         }
@@ -164,9 +175,15 @@ impl Download {
     /// The end: one byte more would be a lie about the size.
     async fn nothing_more(&mut self) -> Asked<Option<Bytes>> {
         match self.read().await {
-            Ok(Some(more)) if !more.is_empty() => Err(self.too_long()),
-            _ => Ok(None),
+            Ok(Some(more)) if !more.is_empty() => return Err(self.too_long()),
+            _ => {}
         }
+        if self.checking.take().is_some_and(|checking| !checking.fits()) {
+            let digest = &self.blob.digest;
+            let text = format!("filesystem layer verification failed for digest {digest}");
+            return Err(Failure::wrong(text));
+        }
+        Ok(None)
     }
 
     fn too_long(&self) -> Failure {

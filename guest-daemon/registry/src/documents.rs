@@ -1,9 +1,11 @@
 //! Reading what a registry sends, never more than there may be, and checking its digest.
 
 use bytes::{Bytes, BytesMut};
+pub(crate) use engine::images::reference::is_digest;
 use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
+use sha2::digest::DynDigest;
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::addresses::shown;
 use crate::failure::{Asked, Failure};
@@ -48,9 +50,35 @@ pub(crate) fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
-/// Whether this is `sha256:` and 64 lower-case hex digits.
-pub(crate) fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
+/// Whether these bytes are what a digest is for.
+pub(crate) fn is_of(digest: &str, bytes: &[u8]) -> bool {
+    let mut checking = Checking::new(digest);
+    checking.take(bytes);
+    checking.fits()
+}
+
+/// Compares what comes with a digest.
+pub(crate) struct Checking {
+    digest: String,
+    hasher: Box<dyn DynDigest + Send + Sync>,
+}
+
+impl Checking {
+    pub(crate) fn new(digest: &str) -> Self {
+        let hasher: Box<dyn DynDigest + Send + Sync> = match digest.split_once(':') {
+            Some(("sha512", _)) => Box::new(Sha512::new()),
+            Some(("sha384", _)) => Box::new(Sha384::new()),
+            _ => Box::new(Sha256::new()),
+        };
+        Self { digest: digest.to_owned(), hasher }
+    }
+
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    pub(crate) fn fits(self) -> bool {
+        let hex = hex::encode(self.hasher.finalize());
+        self.digest.split_once(':').is_some_and(|(_, wanted)| wanted == hex)
+    }
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::client::Options;
-use crate::documents::{LARGEST_DOCUMENT, digest_of, is_digest, read_bounded};
+use crate::documents::{LARGEST_DOCUMENT, digest_of, is_digest, is_of, read_bounded};
 use crate::endpoint::Endpoint;
 use crate::endpoints::{self, Wanted};
 use crate::failure::{Asked, Failure};
@@ -177,7 +177,11 @@ impl Repository for HttpRepository {
                 let (path, name, target) = (path.clone(), name.clone(), target.to_owned());
                 Box::pin(async move {
                     let (content_type, bytes) = document(&endpoint, &path, &target).await?;
-                    let digest = digest_of(&bytes);
+                    // It is known by the one it was asked for by.
+                    let digest = match is_digest(&target) {
+                        true => target,
+                        false => digest_of(&bytes),
+                    };
                     let size = bytes.len() as u64;
                     let (media_type, content) =
                         manifest::parse(&content_type, &bytes, &name).map_err(Failure::Wrong)?;
@@ -271,7 +275,7 @@ pub(crate) async fn document(
     let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = kind.unwrap_or_default().to_owned();
     let bytes = read_bounded(response, LARGEST_DOCUMENT).await?;
-    if is_digest(target) && digest_of(&bytes) != target {
+    if is_digest(target) && !is_of(target, &bytes) {
         return Err(Failure::wrong(format!("manifest verification failed for digest {target}")));
     }
     Ok((kind, bytes))
@@ -281,7 +285,7 @@ pub(crate) async fn small_blob(endpoint: &Endpoint, path: &str, digest: &str) ->
     let url = endpoint.at(path)?;
     let response = endpoint.ask_patiently(Method::GET, &url, &HeaderMap::new()).await?;
     let bytes = read_bounded(response, LARGEST_DOCUMENT).await?;
-    if digest_of(&bytes) == digest {
+    if is_of(digest, &bytes) {
         Ok(bytes)
     } else {
         Err(Failure::wrong(format!("image config verification failed for digest {digest}")))

@@ -188,8 +188,8 @@ impl Pull {
                 let digest = manifest.descriptor.digest.clone();
                 let Chosen { digests, config, layers, listed } = self.choose(manifest).await?;
                 self.repository.permit(target, &digests).await?;
-                let new = self.fetch(&config, layers).await?;
-                (digest, config.digest, new, listed)
+                let (id, new) = self.fetch(&config, layers).await?;
+                (digest, id, new, listed)
             }
         };
         self.say("", format!("Digest: {digest}")).await;
@@ -247,19 +247,28 @@ impl Pull {
         .boxed()
     }
 
-    /// Fetches what is missing of an image; nothing when it is here.
-    async fn fetch(&self, config: &Descriptor, layers: Vec<Descriptor>) -> Result<Option<New>> {
-        if self.images.state().images.contains_key(&config.digest) {
-            return Ok(None);
+    /// Fetches what is missing of an image. Its id, and nothing more when it is here.
+    async fn fetch(
+        &self,
+        config: &Descriptor,
+        layers: Vec<Descriptor>,
+    ) -> Result<(String, Option<New>)> {
+        let is_here = |id: &String| self.images.state().images.contains_key(id);
+        if is_here(&config.digest) {
+            return Ok((config.digest.clone(), None));
         }
         let document = self.repository.document(config).await?.to_vec();
         let record = engine_store::read_image(&document)?;
+        // The registry may know it by a digest of another algorithm.
+        if is_here(&record.id) {
+            return Ok((record.id, None));
+        }
         check(&record, layers.len())?;
         let (pin, here) = self.images.pin_present(&record.layers).await?;
         let leftovers = Leftovers::new(&self.images, &record.layers, pin);
         let blobs = layers.iter().map(|layer| layer.digest.clone()).collect();
         self.layers(layers, record.layers.clone(), &here).await?;
-        Ok(Some(New { record, document, blobs, leftovers }))
+        Ok((record.id.clone(), Some(New { record, document, blobs, leftovers })))
     }
 
     async fn layers(

@@ -15,7 +15,7 @@ pub struct Reference {
     domain: String,
     path: String,
     pub tag: Option<String>,
-    /// `sha256:…`
+    /// `sha256:…`, or of another algorithm.
     pub digest: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Reference {
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) if is_digest(digest) => (name, Some(digest.to_owned())),
-            Some((_, digest)) => return Err(unsupported(digest).unwrap_or_else(invalid)),
+            Some(_) => return Err(invalid()),
             None => (text, None),
         };
         let (domain, rest) = split_domain(name);
@@ -121,14 +121,6 @@ impl Reference {
     }
 }
 
-/// What other algorithms would be for a digest that is one.
-fn unsupported(digest: &str) -> Option<Error> {
-    let algorithm = ["sha384", "sha512"].into_iter().find(|algorithm| {
-        digest.strip_prefix(algorithm).is_some_and(|rest| rest.starts_with(':'))
-    })?;
-    Some(Error::invalid(format!("unsupported digest algorithm {algorithm}: only sha256 is known")))
-}
-
 fn invalid() -> Error {
     Error::invalid("invalid reference format")
 }
@@ -186,8 +178,11 @@ fn is_tag(tag: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
-fn is_digest(digest: &str) -> bool {
-    digest.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && ids::is_hex(hex))
+/// Whether registries can mean something by it. Images themselves are known by the first kind.
+pub fn is_digest(text: &str) -> bool {
+    let kinds = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
+    text.split_once(':')
+        .is_some_and(|(algorithm, hex)| kinds.contains(&(algorithm, hex.len())) && ids::is_hex(hex))
 }
 
 #[cfg(test)]

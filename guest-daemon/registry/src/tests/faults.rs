@@ -111,6 +111,38 @@ async fn what_has_another_digest_than_was_asked_for_is_refused() {
 }
 
 #[tokio::test]
+async fn digests_of_other_algorithms_are_checked_as_well() {
+    use sha2::{Digest, Sha384, Sha512};
+    type Hex = fn(&[u8]) -> String;
+    let algorithms: [(&str, Hex); 2] = [
+        ("sha384", |content| hex::encode(Sha384::digest(content))),
+        ("sha512", |content| hex::encode(Sha512::digest(content))),
+    ];
+    for (algorithm, hex) in algorithms {
+        let of = |content: &[u8]| format!("{algorithm}:{}", hex(content));
+        let site = Site::start(|seen| match seen.path.contains("/blobs/") {
+            true => Answer::new(200, content()),
+            false => Answer::new(200, manifest(b"{}")),
+        })
+        .await;
+        let repository = site.anonymous();
+        let named = of(manifest(b"{}").as_bytes());
+        let found = repository.manifest(&named).await.unwrap();
+        assert_eq!(found.descriptor.digest, named);
+        let error = repository.manifest(&of(b"other")).await.unwrap_err();
+        assert!(error.to_string().contains("manifest verification failed"), "{error}");
+        let right = engine::ports::Descriptor { digest: of(&content()), ..descriptor(&content()) };
+        assert!(repository.document(&right).await.is_ok());
+        assert_eq!(read(&*repository, &right).await.unwrap(), content());
+        let wrong = engine::ports::Descriptor { digest: of(b"other"), ..right };
+        let error = repository.document(&wrong).await.unwrap_err();
+        assert!(error.to_string().contains("image config verification failed"), "{error}");
+        let error = read(&*repository, &wrong).await.unwrap_err();
+        assert!(error.contains("filesystem layer verification failed"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn refusals_keep_their_kind_and_their_words() {
     let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
     let site = Site::start(move |seen| match seen.path.rsplit('/').next().unwrap_or_default() {

@@ -156,7 +156,10 @@ async fn refusals_are_told_in_dockers_words() {
     assert_eq!(refusal(request("scratch", "1")).await.kind(), Kind::Forbidden);
     assert_eq!(refusal(request("Bad", "1")).await.kind(), Kind::InvalidArgument);
     let other = refusal(request("tool", &format!("sha512:{}", "0".repeat(128)))).await;
-    assert_eq!(other.to_string(), "unsupported digest algorithm sha512: only sha256 is known");
+    assert!(
+        other.to_string().ends_with("not found: manifest unknown: manifest unknown"),
+        "{other}"
+    );
     let wrong = Credentials { password: "wrong".to_owned(), ..Credentials::default() };
     let request = PullImage { credentials: wrong, ..request("tool", "1") };
     assert_eq!(refusal(request).await.kind(), Kind::NotFound);
