@@ -1,5 +1,7 @@
 //! Images made by hand, as tar streams.
 
+use std::io::{Read, Write};
+
 use anyhow::{Context, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -47,6 +49,39 @@ pub fn layer(files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     archive.into_inner().context("closing the archive")
 }
 
+/// So many bytes that do not get smaller, as no other image has them.
+pub fn noise(bytes: usize) -> Result<Vec<u8>> {
+    let mut noise = vec![0; bytes];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut noise)?;
+    Ok(noise)
+}
+
+/// `sha256:…`
+pub fn digest(content: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(content)))
+}
+
+/// As small as it gets.
+pub fn gzip(content: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(content)?;
+    Ok(encoder.finish()?)
+}
+
+/// An image's configuration: the document that its id is the digest of.
+pub fn image_config(config: &serde_json::Value, layers: &[Vec<u8>]) -> String {
+    let digests: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+    json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "created": "2026-01-01T00:00:00Z",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": digests},
+        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "by hand"}],
+    })
+    .to_string()
+}
+
 /// What is at a path of a layer.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry<'a> {
@@ -77,29 +112,29 @@ pub fn docker_archive(
     layers: &[Vec<u8>],
 ) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
-    let mut digests = Vec::new();
     let mut files = Vec::new();
     for layer in layers {
-        let digest = hex::encode(Sha256::digest(layer));
-        let file = format!("{digest}/layer.tar");
+        let file = format!("{}/layer.tar", hex::encode(Sha256::digest(layer)));
         add(&mut archive, &file, tar::EntryType::Regular, 0o644, layer, "")?;
-        digests.push(format!("sha256:{digest}"));
         files.push(file);
     }
-    let config = json!({
-        "architecture": "amd64",
-        "os": "linux",
-        "created": "2026-01-01T00:00:00Z",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": digests},
-        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "by hand"}],
-    })
-    .to_string();
+    let config = image_config(&config, layers);
     let config_file = format!("{}.json", hex::encode(Sha256::digest(&config)));
     add(&mut archive, &config_file, tar::EntryType::Regular, 0o644, config.as_bytes(), "")?;
     let manifest =
         json!([{"Config": config_file, "RepoTags": [name], "Layers": files}]).to_string();
     add(&mut archive, "manifest.json", tar::EntryType::Regular, 0o644, manifest.as_bytes(), "")?;
+    archive.into_inner().context("closing the archive")
+}
+
+/// An OCI layout with this index and these blobs.
+pub fn oci_layout(index: &str, blobs: &[&[u8]]) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for blob in blobs {
+        let path = format!("blobs/{}", digest(blob).replace(':', "/"));
+        add(&mut archive, &path, tar::EntryType::Regular, 0o644, blob, "")?;
+    }
+    add(&mut archive, "index.json", tar::EntryType::Regular, 0o644, index.as_bytes(), "")?;
     archive.into_inner().context("closing the archive")
 }
 

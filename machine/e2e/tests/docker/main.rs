@@ -22,6 +22,7 @@ mod resources;
 mod run;
 mod system;
 mod terminal;
+mod unreliable;
 mod volumes;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         suite.add("system", system::CHECKS);
         suite.add("images", images::CHECKS);
         suite.add("registries", registries::CHECKS);
+        suite.add("unreliable", unreliable::CHECKS);
         suite.add("pruning", pruning::CHECKS);
         suite.add("platforms", platforms::CHECKS);
         suite.add("run", run::CHECKS);

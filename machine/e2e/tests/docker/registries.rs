@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use machine_e2e::registry::Registry;
 use machine_e2e::{Check, Run, archive};
 use serde_json::{Value, json};
+use sha2::Digest;
 
 use crate::fixture::Fixture;
 
@@ -18,6 +19,7 @@ pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("a_registry_with_users_wants_to_know_who_it_is", log_in),
     ("what_is_not_there_is_told_in_dockers_words", missing),
     ("the_registry_is_asked_about_images", distribution),
+    ("blobs_may_have_digests_of_another_algorithm", long_digests),
 ];
 
 /// An image of its own, so that checks do not meet.
@@ -146,6 +148,26 @@ fn distribution(on: &Fixture) -> Result<()> {
     let answer = get(on, &format!("/v1.51/distribution/{name}/json"))?;
     ensure!(answer["Descriptor"]["digest"] == *digest, "{answer}");
     ensure!(answer["Platforms"][0]["architecture"] == "amd64", "{answer}");
+    on.text(&["rmi", &name]).map(drop)
+}
+
+fn long_digests(on: &Fixture) -> Result<()> {
+    let registry = Registry::open()?;
+    let _tunnel = registry.reach(&on.machine)?;
+    let name = format!("{}/long:1", registry.host);
+    let config = json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]});
+    let digest = |content: &[u8]| format!("sha512:{}", hex::encode(sha2::Sha512::digest(content)));
+    let layers = [archive::busybox_root()?, archive::layer(&[("long", b"digest")])?];
+    registry.put_image_as("long", "1", &config, &layers, digest)?;
+    on.text(&["pull", &name])?;
+    ensure!(on.text(&["run", "--rm", &name, "cat", "/long"])? == "digest");
+    let id = archive::digest(archive::image_config(&config, &layers).as_bytes());
+    ensure!(on.text(&["image", "inspect", "-f", "{{.Id}}", &name])? == id, "another id");
+    let again = on.text(&["pull", &name])?;
+    ensure!(again.contains("Image is up to date"), "{again}");
+    on.text(&["push", &name])?;
+    on.text(&["rmi", &name])?;
+    on.text(&["pull", &name])?;
     on.text(&["rmi", &name]).map(drop)
 }
 
