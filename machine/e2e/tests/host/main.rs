@@ -8,6 +8,7 @@ mod crowd;
 mod freeze;
 mod options;
 mod resources;
+mod signatures;
 mod throwaway;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     machine_e2e::main(1, || {
         let mut suite = Suite::new(create()?);
         suite.add("options", options::CHECKS);
+        suite.add("signatures", signatures::CHECKS);
         suite.add("clients", clients::CHECKS);
         suite.add("certificates", certificates::CHECKS);
         suite.add("resources", resources::CHECKS);

@@ -33,6 +33,8 @@ pub(crate) const FLAGS: &[&str] = &[
     "init=true",
     "--engine-opt",
     "host-gateway-ip=10.0.2.2",
+    "--engine-opt",
+    "signature-policy=/etc/docker/policy.json",
     "--tls-san",
     "dev.example",
 ];
