@@ -255,6 +255,8 @@ pub struct VolumeRecord {
     pub labels: BTreeMap<String, String>,
     pub options: BTreeMap<String, String>,
     pub anonymous: bool,
+    /// It is being removed: all that is left to do is to make its folder vanish.
+    pub going: bool,
 }
 
 /// What a name stands for.

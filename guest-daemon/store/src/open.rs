@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::database::{Change, Damaged, Metadata, Table};
 use crate::error::{Result, StoreError};
 use crate::layout::Layout;
-use crate::objects::{ContainerRecord, ImageRecord, LayerRecord, ReferenceRecord, VolumeRecord};
+use crate::objects::{ContainerRecord, ImageRecord, LayerRecord, ReferenceRecord};
 use crate::{atomic, trees};
 
 /// The data root, opened by one process at a time. Cheap to clone; every method may block.
@@ -61,6 +61,9 @@ impl Store {
             }),
         };
         store.make_skeleton()?;
+        if let Err(error) = store.finish_removals() {
+            tracing::error!(%error, "volumes that were removed take up room");
+        }
         if fresh {
             tracing::warn!("the metadata is new; layers and volumes from before are kept");
         } else if let Err(error) = store.collect_garbage() {
@@ -122,10 +125,6 @@ impl Store {
         self.readable(Table::Layers)
     }
 
-    pub fn volumes(&self) -> Result<Vec<VolumeRecord>> {
-        self.readable(Table::Volumes)
-    }
-
     /// Canonical names and what they stand for.
     pub fn references(&self) -> Result<Vec<(String, ReferenceRecord)>> {
         let (good, damaged) = self.metadata().all(Table::References)?;
@@ -142,7 +141,7 @@ impl Store {
         self.metadata().apply(&[Change::put(Table::Facts, name, &value)?])
     }
 
-    fn readable<R: DeserializeOwned>(&self, table: Table) -> Result<Vec<R>> {
+    pub(crate) fn readable<R: DeserializeOwned>(&self, table: Table) -> Result<Vec<R>> {
         let (good, damaged) = self.metadata().all(table)?;
         self.set_aside(damaged);
         Ok(good.into_iter().map(|(_, record)| record).collect())

@@ -14,6 +14,10 @@ impl Store {
     /// Makes the folder (world-readable, as in dockerd) and then the record. The name has been
     /// checked to be one component.
     pub fn create_volume(&self, record: &VolumeRecord) -> Result<()> {
+        let before = self.metadata().get::<VolumeRecord>(Table::Volumes, &record.name)?;
+        if before.is_some_and(|before| before.going) {
+            self.finish_removal(&record.name)?;
+        }
         let data = self.layout().volume_data(&record.name);
         fs::DirBuilder::new()
             .recursive(true)
@@ -29,9 +33,36 @@ impl Store {
         self.metadata().apply(&[Change::put(Table::Volumes, &record.name, record)?])
     }
 
+    /// Removes the folder and then the record. Whatever happens in between, nobody sees the volume
+    /// again: a folder that a power cut brought back would be a new volume's old content.
     pub fn remove_volume(&self, name: &str) -> Result<()> {
-        self.metadata().apply(&[Change::remove(Table::Volumes, name)])?;
-        self.discard(&self.layout().volumes().join(name))
+        let Some(record) = self.metadata().get::<VolumeRecord>(Table::Volumes, name)? else {
+            return Ok(());
+        };
+        let going = VolumeRecord { going: true, ..record };
+        self.metadata().apply(&[Change::put(Table::Volumes, name, &going)?])?;
+        self.finish_removal(name)
+    }
+
+    fn finish_removal(&self, name: &str) -> Result<()> {
+        self.discard(&self.layout().volumes().join(name))?;
+        atomic::sync_folder(&self.layout().volumes())?;
+        self.metadata().apply(&[Change::remove(Table::Volumes, name)])
+    }
+
+    /// Volumes whose removal was begun and came to no end.
+    pub(crate) fn finish_removals(&self) -> Result<()> {
+        let all: Vec<VolumeRecord> = self.readable(Table::Volumes)?;
+        all.iter().filter(|volume| volume.going).try_for_each(|volume| {
+            tracing::info!(volume = volume.name, "removing what is left of a volume");
+            self.finish_removal(&volume.name)
+        })
+    }
+
+    pub fn volumes(&self) -> Result<Vec<VolumeRecord>> {
+        let mut volumes: Vec<VolumeRecord> = self.readable(Table::Volumes)?;
+        volumes.retain(|volume| !volume.going);
+        Ok(volumes)
     }
 
     /// Bytes of a volume's files.

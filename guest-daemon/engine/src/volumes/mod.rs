@@ -242,6 +242,7 @@ impl Volumes {
             labels,
             options,
             anonymous,
+            going: false,
         };
         let (store, record) = (self.inner.store.clone(), volume.clone());
         blocking(move || store.create_volume(&record)).await?;

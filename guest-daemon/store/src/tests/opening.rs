@@ -48,6 +48,27 @@ fn leftovers_of_a_crash_are_removed() {
 }
 
 #[test]
+fn a_volume_whose_removal_was_cut_off_does_not_come_back() {
+    let (folder, first) = store();
+    let root = folder.path().join("root");
+    let volume = VolumeRecord { name: "v".into(), going: true, ..Default::default() };
+    first.create_volume(&volume).unwrap();
+    fs::write(first.layout().volume_data("v").join("secret"), "old").unwrap();
+    let kept = VolumeRecord { name: "kept".into(), ..Default::default() };
+    first.create_volume(&kept).unwrap();
+    assert_eq!(first.volumes().unwrap(), std::slice::from_ref(&kept));
+    drop(first);
+    let second = Store::open(&root).unwrap();
+    assert!(!root.join("volumes/v").exists());
+    assert_eq!(second.volumes().unwrap(), [kept]);
+    second.create_volume(&VolumeRecord { name: "v".into(), ..Default::default() }).unwrap();
+    assert_eq!(fs::read_dir(second.layout().volume_data("v")).unwrap().count(), 0);
+    second.remove_volume("v").unwrap();
+    assert!(!root.join("volumes/v").exists());
+    second.remove_volume("v").unwrap();
+}
+
+#[test]
 fn what_was_put_is_there_after_opening_again() {
     let (folder, first) = store();
     let volume = VolumeRecord { name: "v".into(), created: 5, ..Default::default() };
