@@ -32,20 +32,25 @@ fn resolved(_: &Machine) -> Result<()> {
     machine.docker(["import", "-c", "ENV PATH=/bin", "-", "busybox"]).run_with(&root)?.ok()?;
     let asked = machine.docker(["run", "--rm", "busybox", "nslookup", "far.away.example"]).run()?;
     ensure!(asked.stdout.contains("10.9.8.7"), "{asked}");
+    machine.docker(["pull", "nowhere.invalid/x"]).run()?.code(1)?.says(
+        "Get \"https://nowhere.invalid/v2/\": dial tcp: lookup nowhere.invalid on 10.0.2.3:53: no \
+         such host",
+    )?;
     Ok(())
 }
 
 /// The smallest DNS server (RFC 1035): the question comes back with one A record, or with none for
-/// other types.
+/// other types. What ends with `.invalid` is not there (RFC 6761).
 fn serve(socket: &UdpSocket) {
     let mut packet = [0; 512];
     while let Ok((length, client)) = socket.recv_from(&mut packet) {
         let question = &packet[..length];
         let Some(end) = question[12..].iter().position(|byte| *byte == 0) else { continue };
         let Some(kind) = question.get(12 + end + 1..12 + end + 3) else { continue };
-        let is_a = kind == [0, 1];
+        let is_there = !question[12..12 + end].ends_with(b"\x07invalid");
+        let is_a = is_there && kind == [0, 1];
         let mut answer = question[..12 + end + 5].to_vec();
-        answer[2..4].copy_from_slice(&[0x81, 0x80]);
+        answer[2..4].copy_from_slice(&[0x81, if is_there { 0x80 } else { 0x83 }]);
         answer[6..12].copy_from_slice(&[0, u8::from(is_a), 0, 0, 0, 0]);
         if is_a {
             answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);

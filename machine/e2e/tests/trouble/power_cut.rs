@@ -1,41 +1,80 @@
-//! Power that goes while containers are made, started, committed and removed.
+//! Power that goes while containers are made, started, committed and removed, and images and volumes
+//! come and go.
 
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use machine_e2e::kept::Kept;
 use machine_e2e::{Check, Machine, Run, archive};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-pub(crate) const CHECKS: &[Check<Machine>] =
-    &[("after_a_power_cut_everything_that_is_listed_is_whole", power_cut)];
+use crate::engine_killed::half_a_load;
+
+pub(crate) const CHECKS: &[Check<Machine>] = &[
+    ("after_a_power_cut_everything_that_is_listed_is_whole", power_cut),
+    ("a_load_that_a_power_cut_ended_leaves_nothing", cut_while_loading),
+];
 
 const CUTS: usize = 6;
 
 /// What goes on when the power does.
 const WORK: &str = "while :; do $0 create --name new busybox /bin/true; $0 start new; \
     $0 commit new made; $0 rm -f new; $0 rmi made; done";
+const MORE_WORK: &str = "while :; do $0 load -i $1; $0 volume create room; \
+    $0 image prune -a -f --filter label=check=cut; $0 volume rm room; done";
 
 fn power_cut(on: &Machine) -> Result<()> {
     let root = archive::busybox_root()?;
     on.docker(["import", "-", "busybox"]).run_with(&root)?.ok()?;
     on.docker(["create", "--name", "kept", "busybox", "/bin/true"]).run()?.ok()?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("image.tar");
+    let own = archive::layer(&[("own", &archive::noise(1 << 20)?)])?;
+    let config = json!({"Labels": {"check": "cut"}});
+    std::fs::write(&file, archive::docker_archive("cut:1", config, &[root, own])?)?;
+    let file = file.to_str().context("a path that is no text")?;
+    let before = Kept::on(on)?;
     for cut in 0..CUTS {
         let docker = machine_e2e::host::docker("forky")?;
         let docker = docker.to_str().context("a path that is no text")?;
-        let mut work = on.client("sh", ["-c", WORK, docker]);
-        let mut work = work.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let begin = |script: &str| {
+            let mut work = on.client("sh", ["-c", script, docker, file]);
+            work.stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+        };
+        let mut works = [begin(WORK)?, begin(MORE_WORK)?];
         // Each round some commands later, so that other moments are met.
         for _ in 0..=2 * cut {
             on.docker(["ps", "-a"]).run()?.ok()?;
         }
         pull_the_plug(on)?;
         // Before the machine is back: what is looked at then must stand still.
-        work.kill()?;
-        work.wait()?;
+        for work in &mut works {
+            work.kill()?;
+            work.wait()?;
+        }
         start(on)?;
-        whole(on).with_context(|| format!("after cut {cut}"))?;
+        let looked = whole(on).and_then(|()| before.is_all(on));
+        looked.with_context(|| format!("after cut {cut}"))?;
     }
     on.docker(["rm", "kept"]).run()?.ok()
+}
+
+/// The cut comes when half of the archive is there, and no other half.
+fn cut_while_loading(on: &Machine) -> Result<()> {
+    let before = Kept::on(on)?;
+    let layer = archive::layer(&[("content", &archive::noise(4 << 20)?)])?;
+    let image = archive::docker_archive("late:1", json!({}), &[layer])?;
+    let mut load = half_a_load(on, &image)?;
+    pull_the_plug(on)?;
+    drop(load.stdin.take());
+    load.wait()?;
+    start(on)?;
+    let listed = on.docker(["images", "-q", "late:1"]).run()?.text()?;
+    ensure!(listed.is_empty(), "half an image is listed");
+    before.is_all(on)?;
+    on.docker(["load"]).run_with(&image)?.ok()?;
+    on.docker(["rmi", "late:1"]).run()?.ok()?;
+    before.is_all(on)
 }
 
 fn pull_the_plug(on: &Machine) -> Result<()> {
@@ -63,8 +102,18 @@ fn whole(on: &Machine) -> Result<()> {
     for image in images.lines().filter(|image| *image != "<none>") {
         on.docker(["run", "--rm", image, "/bin/true"]).run()?.ok()?;
     }
+    let volumes = on.docker(["volume", "ls", "-q"]).run()?.text()?;
+    for volume in volumes.lines() {
+        let mount = format!("{volume}:/room");
+        let words = ["run", "--rm", "-v", &mount, "busybox", "/bin/touch", "/room/file"];
+        on.docker(words).run()?.ok()?;
+    }
+
     let others = names.lines().filter(|name| *name != "kept");
     others.into_iter().try_for_each(|name| on.docker(["rm", "-f", name]).run()?.ok())?;
-    let made = images.lines().any(|name| name == "made");
-    if made { on.docker(["rmi", "made"]).run()?.ok() } else { Ok(()) }
+    if images.lines().any(|name| name == "made") {
+        on.docker(["rmi", "made"]).run()?.ok()?;
+    }
+    on.docker(["image", "prune", "-a", "-f", "--filter", "label=check=cut"]).run()?.ok()?;
+    volumes.lines().try_for_each(|volume| on.docker(["volume", "rm", volume]).run()?.ok())
 }
