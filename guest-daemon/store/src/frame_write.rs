@@ -66,7 +66,7 @@ impl FrameWriter {
         let Some(Passing { size, left: 0, checksum }) = state.file.take() else {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("{} ends before its size", path.display()),
+                format!("unexpected EOF in {}", path.display()),
             ));
         };
         let parts = &mut state.parts;
