@@ -4,7 +4,7 @@ use engine::system::{ContainerUsage, DiskUsage, Measured, VolumeUsage};
 use engine_api::system::DiskUsage as ApiDiskUsage;
 use engine_api::volume::{UsageData, Volume};
 
-use crate::containers::convert::summary;
+use crate::containers::convert::{mounts, summary};
 use crate::error::HttpError;
 use crate::extract::Call;
 use crate::reply::{self, Reply};
@@ -40,6 +40,8 @@ fn to_api(usage: DiskUsage, build_cache: bool, now: i128) -> ApiDiskUsage {
     let container = |usage: &ContainerUsage| {
         let mut summary = summary::to_api(&usage.container, now);
         (summary.size_rw, summary.size_root_fs) = (usage.written, usage.whole);
+        // Here it is said where volumes are.
+        summary.mounts = mounts::points_to_api(&usage.container.mounts);
         summary
     };
     ApiDiskUsage {

@@ -4,7 +4,7 @@ pub(crate) mod config;
 mod devices;
 pub(super) mod host_config;
 pub(super) mod inspect;
-mod mounts;
+pub(crate) mod mounts;
 pub(super) mod networks;
 pub(super) mod path_stat;
 mod ports;

@@ -109,7 +109,7 @@ pub(super) fn listed_to_api(mounts: &[MountPoint]) -> Vec<inspect::MountPoint> {
     points
 }
 
-pub(super) fn points_to_api(mounts: &[MountPoint]) -> Vec<inspect::MountPoint> {
+pub(crate) fn points_to_api(mounts: &[MountPoint]) -> Vec<inspect::MountPoint> {
     let point = |mount: &MountPoint| inspect::MountPoint {
         kind: mount.kind.clone(),
         name: mount.name.clone(),
