@@ -41,7 +41,11 @@ pub fn main<F: Send + Sync + 'static>(
     arguments.test_threads.get_or_insert(at_once);
     let trials = match build() {
         Ok(suite) => suite.trials,
-        Err(error) => vec![Trial::test("fixture", move || Err(Failed::from(format!("{error:?}"))))],
+        Err(error) => {
+            // Whatever was asked for, none of it can be checked.
+            (arguments.filter, arguments.skip) = (None, Vec::new());
+            vec![Trial::test("fixture", move || Err(Failed::from(format!("{error:?}"))))]
+        }
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
