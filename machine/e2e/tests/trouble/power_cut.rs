@@ -31,7 +31,7 @@ fn power_cut(on: &Machine) -> Result<()> {
     let file = folder.path().join("image.tar");
     let own = archive::layer(&[("own", &archive::noise(1 << 20)?)])?;
     let config = json!({"Labels": {"check": "cut"}});
-    std::fs::write(&file, archive::docker_archive("cut:1", config, &[root, own])?)?;
+    std::fs::write(&file, archive::docker_archive("cut:latest", config, &[root, own])?)?;
     let file = file.to_str().context("a path that is no text")?;
     let before = Kept::on(on)?;
     for cut in 0..CUTS {
