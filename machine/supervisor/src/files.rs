@@ -36,6 +36,8 @@ const OF_A_RUNNING_VM: [&str; 6] =
 
 /// How the names of files begin that are not complete yet, or not valid any more.
 pub(crate) const PARTIAL: &str = ".saving-";
+/// The same, of a socket that cannot be used yet.
+const PARTIAL_SOCKET: &str = ".opening-";
 
 /// Removes what a VM that is gone has left.
 pub(crate) fn sweep(directory: &Path) {
@@ -49,20 +51,25 @@ pub(crate) fn sweep(directory: &Path) {
 /// Removes what somebody who was killed has not completed.
 pub(crate) fn sweep_partial(directory: &Path) {
     for file in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        if file.file_name().to_string_lossy().starts_with(PARTIAL) {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PARTIAL) || name.starts_with(PARTIAL_SOCKET) {
             std::fs::remove_file(file.path()).ok();
         }
     }
 }
 
-/// Listens in the working directory, in place of whatever is left there, for this user alone.
+/// Listens in the working directory, in place of whatever is left there, for this user alone. Who
+/// finds the name can connect, and nobody else: it appears when that is so.
 pub(crate) fn listen(name: &str) -> io::Result<tokio::net::UnixListener> {
-    match std::fs::remove_file(name) {
+    let partial = format!("{PARTIAL_SOCKET}{}", name.trim_start_matches("./"));
+    match std::fs::remove_file(&partial) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(name)?;
-    std::fs::set_permissions(name, PermissionsExt::from_mode(0o600))?;
+    let listener = UnixListener::bind(&partial)?;
+    std::fs::set_permissions(&partial, PermissionsExt::from_mode(0o600))?;
+    std::fs::rename(&partial, name)?;
     listener.set_nonblocking(true)?;
     tokio::net::UnixListener::from_std(listener)
 }
@@ -100,7 +107,8 @@ mod tests {
     #[test]
     fn a_sweep_takes_only_what_belongs_to_a_running_vm() {
         let directory = tempfile::tempdir().unwrap();
-        for name in [VM_RECORD, DOCKER_SOCKET, ".saving-x", "disk.qcow2", CONSOLE_LOG] {
+        for name in [VM_RECORD, DOCKER_SOCKET, ".saving-x", ".opening-x", "disk.qcow2", CONSOLE_LOG]
+        {
             std::fs::write(directory.path().join(name), "").unwrap();
         }
         sweep(directory.path());
