@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -42,7 +42,7 @@ impl Lock {
             }
             // The file may have been removed between open and lock; then it guards nothing.
             if same_file(&file, path).map_err(io)? {
-                return Ok(Self { path: path.to_owned(), _file: file });
+                return Ok(Self { path: path.to_owned(), file });
             }
         }
     }
@@ -63,6 +63,15 @@ impl Lock {
     pub fn remove(self) {
         // Another command may have removed it; a file that stays is harmless.
         let _gone = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for Lock {
+    /// Closing is not enough: a child of this process that has not become another program yet has
+    /// the same file open.
+    fn drop(&mut self) {
+        // It is released at the latest when that is closed, too.
+        flock(&self.file, FlockOperation::Unlock).ok();
     }
 }
 

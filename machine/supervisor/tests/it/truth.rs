@@ -1,6 +1,7 @@
 //! What is said of machines whose parts were killed, stopped or damaged.
 
 use machine_lifecycle::driver::{Driver, Observed, Stop};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 use rustix::process::{Signal, kill_process};
 
 use crate::harness::{Host, Running, Told};
@@ -93,7 +94,9 @@ async fn sockets_that_nobody_listens_on_mean_nothing() {
     let host = Host::new();
     let machine = Running::prepare(&host);
     for name in ["supervisor.sock", "qmp.sock", "docker.sock"] {
-        drop(std::os::unix::net::UnixListener::bind(host.path("dev").join(name)).unwrap());
+        // Without ever listening: a child of another test may keep it open for a moment.
+        let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddrUnix::new(host.path("dev").join(name)).unwrap()).unwrap();
     }
     assert_eq!(machine.observe().await, Observed::Stopped);
     machine.driver.start(&machine.vm, &Told::default()).await.unwrap();
