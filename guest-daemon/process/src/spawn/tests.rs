@@ -65,7 +65,8 @@ fn descriptors_may_be_exchanged() {
     let (first_reader, first) = pipe();
     let (second_reader, second) = pipe();
     let (a, b) = (first.as_raw_fd(), second.as_raw_fd());
-    let child = sh(&format!("printf first >&{b}; printf second >&{a}"))
+    // After >& a shell need not take more than one digit.
+    let child = sh(&format!("printf first >/dev/fd/{b}; printf second >/dev/fd/{a}"))
         .descriptor(first, b)
         .descriptor(second, a)
         .spawn()
