@@ -172,7 +172,11 @@ impl State {
         self.progress().asked.push(asked);
         let (before, after) = match reply {
             Reply::Answer { status, headers, body } => {
-                return answer(client, status, &headers, if whole { &body } else { &[] });
+                answer(client, status, &headers, if whole { &body } else { &[] })?;
+                // With something unread, closing would throw away what was answered.
+                client.shutdown(Shutdown::Write)?;
+                std::io::copy(&mut from_client, &mut std::io::sink())?;
+                return Ok(());
             }
             Reply::Pass => (usize::MAX, usize::MAX),
             Reply::Cut(bytes) | Reply::Hold(bytes) => (usize::MAX, bytes),
