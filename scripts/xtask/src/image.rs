@@ -47,7 +47,7 @@ fn run(command: &mut std::process::Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let status = command
         .status()
-        .with_context(|| format!("{program} could not be started; scripts/install-build-packages installs what is missing"))?;
+        .with_context(|| format!("{program} could not be started; scripts/install-packages installs what is missing"))?;
     if !status.success() {
         bail!("{program} failed: {status}");
     }
