@@ -3,18 +3,41 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustls::client::Resumption;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
 /// Where an engine listens.
 #[derive(Clone, Debug)]
 pub enum Place {
     Unix(PathBuf),
-    /// On the loopback address.
-    Port(u16),
+    /// On the loopback address, with TLS.
+    Port(u16, Arc<ClientConfig>),
+}
+
+impl Place {
+    /// As the docker command gets there: with the three files of its `DOCKER_CERT_PATH`, and a
+    /// whole handshake for each connection.
+    pub fn with_certificates(port: u16, folder: &Path) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(folder.join("ca.pem"))?)?;
+        let chain = vec![CertificateDer::from_pem_file(folder.join("cert.pem"))?];
+        let key = PrivateKeyDer::from_pem_file(folder.join("key.pem"))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)?;
+        config.resumption = Resumption::disabled();
+        Ok(Self::Port(port, Arc::new(config)))
+    }
 }
 
 trait Stream: Read + Write + Send {}
@@ -34,11 +57,12 @@ impl Api {
                 stream.set_read_timeout(Some(LIMIT))?;
                 Box::new(stream)
             }
-            Place::Port(port) => {
+            Place::Port(port, config) => {
                 let stream = TcpStream::connect(("127.0.0.1", *port))?;
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(LIMIT))?;
-                Box::new(stream)
+                let server = ServerName::try_from("127.0.0.1")?;
+                Box::new(StreamOwned::new(ClientConnection::new(config.clone(), server)?, stream))
             }
         };
         Ok(Self(BufReader::new(stream)))

@@ -1,10 +1,11 @@
 //! One running machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::api::Place;
 use crate::command::Run;
 use crate::host::{Host, docker};
 
@@ -100,6 +101,12 @@ impl Machine {
     /// The machine's own directory.
     pub fn directory(&self) -> PathBuf {
         self.host.storage().join("machines").join(&self.name)
+    }
+
+    /// Where the variables of `machine env` lead.
+    pub fn api(&self) -> Result<Place> {
+        let port = self.variable("DOCKER_HOST")?.rsplit(':').next().context("no port")?.parse()?;
+        Place::with_certificates(port, Path::new(self.variable("DOCKER_CERT_PATH")?))
     }
 
     fn read_environment(&mut self) -> Result<()> {

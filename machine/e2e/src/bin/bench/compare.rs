@@ -22,28 +22,27 @@ const CONTAINERS: u32 = 200;
 pub(crate) fn compare(table: &mut Table) -> Result<()> {
     let machine = Machine::create("compared", &["--memory", "2048"])?;
     let reference = Reference::start_like(&machine)?;
-    measure(&sides(&machine, &reference), table)
+    measure(&sides(&machine, &reference)?, table)
 }
 
-/// Ours and dockerd.
-pub(crate) fn sides<'a>(machine: &'a Machine, reference: &'a Reference) -> [Side<'a>; 2] {
+/// Ours and dockerd, both over TCP and mutual TLS with the same certificates.
+pub(crate) fn sides<'a>(machine: &'a Machine, reference: &'a Reference) -> Result<[Side<'a>; 2]> {
     let host = format!("tcp://127.0.0.1:{}", reference.port);
     let ours = Side {
-        place: Place::Unix(machine.directory().join("docker.sock")),
+        place: machine.api()?,
         docker: Box::new(|words| machine.docker(words.iter().copied())),
         weights: Box::new(|| machine.ssh([WEIGHTS]).run()?.text()),
     };
     let theirs = Side {
-        place: Place::Port(reference.port),
+        place: reference.place.clone(),
         docker: Box::new(move |words| {
             let mut docker = machine.docker(words.iter().copied());
-            docker.env("DOCKER_HOST", &host).env_remove("DOCKER_TLS_VERIFY");
-            docker.env_remove("DOCKER_CERT_PATH");
+            docker.env("DOCKER_HOST", &host);
             docker
         }),
         weights: Box::new(|| reference.weights()),
     };
-    [ours, theirs]
+    Ok([ours, theirs])
 }
 
 /// Both values, and ours as a share of dockerd's.
@@ -52,8 +51,9 @@ pub(crate) fn ratio(unit: &str, [ours, theirs]: [f64; 2]) -> String {
 }
 
 /// As `scripts/reference-init` does it there.
-const WEIGHTS: &str = "sync; grep -H -e VmRSS -e VmHWM -e RssAnon -e Name: /proc/[0-9]*/status; \
-    grep -e Mem /proc/meminfo; df -k /var/lib/docker | tail -n 1";
+const WEIGHTS: &str = "sync; for process in /proc/[0-9]*; do grep -h \
+    -e ^Name: -e ^VmRSS -e ^VmHWM -e ^RssAnon -e ^Pss: $process/status $process/smaps_rollup; done \
+    2>/dev/null; grep -e Mem /proc/meminfo; df -k /var/lib/docker | tail -n 1";
 
 /// Makes a docker command for these words.
 type Docker<'a> = Box<dyn Fn(&[&str]) -> Command + 'a>;
@@ -82,7 +82,9 @@ fn measure(sides: &[Side<'_>; 2], table: &mut Table) -> Result<()> {
     }
     let idle = [sides[0].weight()?, sides[1].weight()?];
     let mut row = |name: &str, unit: &str, both| table.row(name, ratio(unit, both));
-    row("the engine's processes when idle, resident", "MiB", idle.each_ref().map(|w| w.resident));
+    let share = idle.each_ref().map(|weight| weight.share);
+    row("the engine's processes when idle, what they share counted once", "MiB", share);
+    row("the same, what they share counted for each", "MiB", idle.each_ref().map(|w| w.resident));
     row("of these not shared with files", "MiB", idle.each_ref().map(|w| w.anonymous));
     let mut apis = [Api::connect(&sides[0].place)?, Api::connect(&sides[1].place)?];
     let life = medians(|side| apis[side].whole_life())?;
@@ -102,7 +104,7 @@ fn measure(sides: &[Side<'_>; 2], table: &mut Table) -> Result<()> {
     }
     let after = [sides[0].weight()?, sides[1].weight()?];
     let each = |more: &dyn Fn(usize) -> f64| [0, 1].map(|side| more(side) / f64::from(RUNNING));
-    let engine = each(&|side| after[side].resident - before[side].resident);
+    let engine = each(&|side| after[side].share - before[side].share);
     row("the engine's processes, for each running container", "MiB", engine);
     let guest = each(&|side| before[side].available - after[side].available);
     row("memory of the guest, for each running container, itself included", "MiB", guest);
@@ -137,11 +139,13 @@ fn medians(mut work: impl FnMut(usize) -> Result<()>) -> Result<[f64; 2]> {
 }
 
 /// In MiB.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Weight {
     /// Memory of every process that is neither a container's nor there to look.
     pub(crate) resident: f64,
-    /// The same, the most there ever was.
+    /// The same, memory of several processes counted in parts: the kernel's "Pss".
+    share: f64,
+    /// As the first, the most there ever was.
     pub(crate) peak: f64,
     /// What the file system with the images has used.
     pub(crate) disk: f64,
@@ -155,18 +159,18 @@ const OTHERS: [&str; 10] =
 
 impl Weight {
     fn of(text: &str) -> Self {
-        let mut weight =
-            Self { resident: 0.0, peak: 0.0, disk: 0.0, anonymous: 0.0, available: 0.0 };
+        let mut weight = Self::default();
         let mut counts = false;
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             let [head, value, ..] = words[..] else { continue };
             let mebibytes = value.parse::<f64>().unwrap_or(0.0) / 1024.0;
-            match head.rsplit_once("status:").map_or(head, |(_, name)| name) {
+            match head {
                 "Name:" => counts = !OTHERS.contains(&value),
                 "VmHWM:" if counts => weight.peak += mebibytes,
                 "VmRSS:" if counts => weight.resident += mebibytes,
                 "RssAnon:" if counts => weight.anonymous += mebibytes,
+                "Pss:" if counts => weight.share += mebibytes,
                 "MemAvailable:" => weight.available = mebibytes,
                 // A line of df: device, size, used, …
                 device if device.starts_with('/') => {

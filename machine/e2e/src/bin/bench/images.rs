@@ -38,7 +38,7 @@ pub(crate) fn images(table: &mut Table) -> Result<()> {
     std::fs::write(&changed, archive::docker_archive(&second, config, &layers)?)?;
     push(&[(&archive, &first), (&changed, &second)])?;
     let reference = Reference::start_like(&machine)?;
-    let sides = sides(&machine, &reference);
+    let sides = sides(&machine, &reference)?;
     let mut measured = Vec::new();
     for _ in 0..TIMES {
         measured.push([round(&sides[0], &archive, &name)?, round(&sides[1], &archive, &name)?]);

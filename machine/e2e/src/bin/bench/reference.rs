@@ -1,8 +1,10 @@
 //! The guest that ours is compared with: Debian's dockerd on the same kernel, in a virtual machine
 //! of the same size.
 
+use std::fs::File;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,12 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(400);
 pub(crate) struct Reference {
     qemu: Child,
     pub(crate) port: u16,
+    pub(crate) place: Place,
     weights: u16,
-    _disk: tempfile::TempDir,
+    _files: tempfile::TempDir,
 }
 
 impl Reference {
-    /// With the board, the CPUs and the memory of `machine`'s virtual machine.
+    /// With the board, the CPUs, the memory and the certificates of `machine`'s virtual machine.
     pub(crate) fn start_like(machine: &Machine) -> Result<Self> {
         let template = Command::new(machine_e2e::host::workspace().join("scripts/reference-disk"))
             .run()?
@@ -34,6 +37,8 @@ impl Reference {
             .arg(&disk)
             .run()?
             .ok()?;
+        let certificates = folder.path().join("certificates.tar");
+        certificates_of(machine, &certificates)?;
         let record: Value =
             serde_json::from_slice(&std::fs::read(machine.directory().join("vm.json"))?)?;
         let pid = record["qemu"]["pid"].as_u64().context("no pid")?;
@@ -56,26 +61,27 @@ impl Reference {
             }
         }
         let network = format!(
-            "user,id=net0,hostfwd=tcp:127.0.0.1:{port}-:2375,hostfwd=tcp:127.0.0.1:{weights}-:2376"
+            "user,id=net0,hostfwd=tcp:127.0.0.1:{port}-:2376,hostfwd=tcp:127.0.0.1:{weights}-:2375"
         );
         qemu.args(["-netdev", &network])
             .args(["-device", "virtio-net-pci,netdev=net0,host_mtu=65520,romfile="])
             .args(["-drive", &format!("file={},if=virtio,format=qcow2", disk.display())])
+            .args(["-drive", &format!("file={},if=virtio,format=raw", certificates.display())])
             .args(["-device", "virtio-rng-pci"])
             .args(["-serial", &format!("file:{}", folder.path().join("console.log").display())])
             .stdin(Stdio::null());
         let qemu = qemu.spawn().context("starting QEMU")?;
-        let mut reference = Self { qemu, port, weights, _disk: folder };
+        let place = Place::with_certificates(port, &machine.directory())?;
+        let mut reference = Self { qemu, port, place, weights, _files: folder };
         reference.wait()?;
         Ok(reference)
     }
 
     fn wait(&mut self) -> Result<()> {
         let begun = Instant::now();
-        let place = Place::Port(self.port);
         loop {
-            let answered =
-                Api::connect(&place).and_then(|mut api| api.call("GET", "/version", &Value::Null));
+            let answered = Api::connect(&self.place)
+                .and_then(|mut api| api.call("GET", "/version", &Value::Null));
             if answered.is_ok() {
                 return Ok(());
             }
@@ -101,6 +107,15 @@ impl Drop for Reference {
         drop(self.qemu.kill());
         drop(self.qemu.wait());
     }
+}
+
+/// What `scripts/reference-init` unpacks.
+fn certificates_of(machine: &Machine, to: &Path) -> Result<()> {
+    let mut archive = tar::Builder::new(File::create(to)?);
+    for name in ["ca.pem", "server.pem", "server-key.pem"] {
+        archive.append_path_with_name(machine.directory().join(name), name)?;
+    }
+    Ok(archive.finish()?)
 }
 
 fn free_port() -> Result<u16> {
