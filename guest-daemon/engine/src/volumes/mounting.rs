@@ -14,11 +14,33 @@ use crate::ports::VolumeMount;
 #[derive(Debug, Default)]
 pub(super) struct Uses(Mutex<BTreeMap<String, Use>>);
 
+/// Of one volume. It is in the table as long as it has users or somebody waits for a turn.
 #[derive(Debug, Default)]
 struct Use {
     /// Held while it is being mounted or unmounted.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// How many hold the turn or wait for it.
+    takers: usize,
     users: BTreeSet<String>,
+}
+
+/// Somebody who mounts or unmounts, and is counted, so that nobody who comes meanwhile makes a
+/// second turn for the same volume.
+struct Taker<'a> {
+    uses: &'a Uses,
+    name: &'a str,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Drop for Taker<'_> {
+    fn drop(&mut self) {
+        let mut all = self.uses.all();
+        let Some(it) = all.get_mut(self.name) else { return };
+        it.takers -= 1;
+        if it.takers == 0 && it.users.is_empty() {
+            all.remove(self.name);
+        }
+    }
 }
 
 impl Uses {
@@ -26,8 +48,11 @@ impl Uses {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turn(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(&self.all().entry(name.to_owned()).or_default().turn)
+    fn taker<'a>(&'a self, name: &'a str) -> Taker<'a> {
+        let mut all = self.all();
+        let it = all.entry(name.to_owned()).or_default();
+        it.takers += 1;
+        Taker { uses: self, name, turn: Arc::clone(&it.turn) }
     }
 
     /// Whether they are the first.
@@ -60,8 +85,8 @@ impl Volumes {
     /// Mounts it for somebody who uses it, until [`Volumes::let_go`].
     pub(crate) async fn mount(&self, name: &str, user: &str) -> Result<()> {
         let Some(mount) = self.mount_of(name) else { return Ok(()) };
-        let turn = self.inner.uses.turn(name);
-        let _held = turn.lock().await;
+        let taker = self.inner.uses.taker(name);
+        let _held = taker.turn.lock().await;
         if !self.inner.uses.enter(name, user) {
             return Ok(());
         }
@@ -76,8 +101,8 @@ impl Volumes {
     /// Who used volumes uses none any more.
     pub(crate) async fn let_go(&self, user: &str) {
         for name in self.inner.uses.of(user) {
-            let turn = self.inner.uses.turn(&name);
-            let _held = turn.lock().await;
+            let taker = self.inner.uses.taker(&name);
+            let _held = taker.turn.lock().await;
             if self.inner.uses.leave(&name, user) {
                 self.unmount_or_warn(&name).await;
             }
@@ -115,5 +140,51 @@ impl Volumes {
     fn mount_of(&self, name: &str) -> Option<VolumeMount> {
         let all = self.read();
         options::mount(&all.get(name)?.options, self.inner.store.layout().volume_data(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(uses: &Uses) -> Vec<String> {
+        uses.all().keys().cloned().collect()
+    }
+
+    #[test]
+    fn what_nobody_uses_any_more_is_forgotten() {
+        let uses = Uses::default();
+        let taker = uses.taker("data");
+        assert!(uses.enter("data", "one"));
+        assert!(!uses.enter("data", "two"));
+        drop(taker);
+        for (user, last) in [("one", false), ("two", true)] {
+            let taker = uses.taker("data");
+            assert_eq!(uses.leave("data", user), last);
+            drop(taker);
+        }
+        assert_eq!(known(&uses), Vec::<String>::new());
+        assert!(!uses.leave("data", "one"), "who is gone does not come back");
+    }
+
+    #[tokio::test]
+    async fn who_waits_behind_the_last_user_keeps_the_turn() {
+        let uses = Uses::default();
+        let leaving = uses.taker("data");
+        let held = leaving.turn.lock().await;
+        uses.enter("data", "one");
+        let waiting = uses.taker("data");
+        assert!(uses.leave("data", "one"));
+        drop(held);
+        drop(leaving);
+        let third = uses.taker("data");
+        let held = waiting.turn.lock().await;
+        assert!(third.turn.try_lock().is_err(), "both wait for the same turn");
+        drop(held);
+        // Who gives up while they wait leaves nothing behind either.
+        drop(waiting);
+        assert_eq!(known(&uses), ["data"]);
+        drop(third);
+        assert_eq!(known(&uses), Vec::<String>::new());
     }
 }
