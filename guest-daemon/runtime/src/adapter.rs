@@ -23,8 +23,8 @@ use crate::records::{self, Record, container_prefix, exec_prefix};
 use crate::starter::Starter;
 use crate::user_namespace::UserNamespace;
 use crate::{
-    beneath, cgroup, identity, memory_kills, overlay, process_table, shared_memory, signals, start,
-    usage, volumes,
+    beneath, cgroup, identity, images, memory_kills, overlay, process_table, shared_memory,
+    signals, start, usage, volumes,
 };
 
 /// Containers made by the starter; init is the parent of their processes and keeps their pipes.
@@ -104,6 +104,7 @@ impl NamespaceRuntime {
             oom_score_adj: spec.oom_score_adj,
             cgroup_parent: spec.cgroup.parent.clone(),
             first_user: spec.users.map(|users| users.first),
+            images: spec.images.iter().map(|image| image.place.clone()).collect(),
             ..Record::default()
         };
         std::fs::create_dir_all(self.starts())
@@ -226,11 +227,13 @@ impl Runtime for NamespaceRuntime {
         let (id, merged, group) = (record.id.clone(), record.merged.clone(), record.group());
         let shm = self.shared_memories().join(container);
         let layers = self.mapped_layers(container);
+        let images = record.images.clone();
         blocking(move || {
             let remove = || -> io::Result<()> {
                 cgroup::remove(&group)?;
                 cgroup::remove_above(&group);
                 overlay::unmount_all(&merged)?;
+                images::unmount(&images)?;
                 overlay::unmap(&layers)?;
                 shared_memory::remove(&shm)?;
                 start::remove(&starts, &id)

@@ -28,6 +28,14 @@ pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Resu
     Ok(resolve(root, path, flags, FLAGS)?)
 }
 
+/// Whether something is at a path beneath a root, and no link on the way leads out of it; that is
+/// an error of kind `CrossesDevices`.
+pub(crate) fn check_inside(root: &Path, path: &str) -> io::Result<()> {
+    let root = open_root(root)?;
+    let rules = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    Ok(resolve(root.as_fd(), Path::new(path), OFlags::PATH, rules).map(drop)?)
+}
+
 /// When something is renamed or mounted anywhere meanwhile, the kernel cannot tell whether `..`
 /// led out, and says to try again. There is nothing to wait for, so the tries are counted.
 fn resolve(
@@ -182,6 +190,24 @@ mod tests {
         symlink("/real", dir.path().join("link")).unwrap();
         create_dir_all(root.as_fd(), Path::new("link/x")).unwrap();
         assert!(dir.path().join("real/x").is_dir(), "an absolute link begins at the root");
+    }
+
+    #[test]
+    fn what_leads_out_of_the_root_is_told_apart_from_what_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("sub/dir")).unwrap();
+        symlink("../sub/./dir", dir.path().join("sub/good")).unwrap();
+        symlink("/", dir.path().join("root")).unwrap();
+        symlink("root", dir.path().join("bad")).unwrap();
+        symlink("../..", dir.path().join("sub/up")).unwrap();
+        let check = |path| check_inside(dir.path(), path).map_err(|error| error.kind());
+        for inside in ["sub/dir", "sub/good", "sub/../sub", "."] {
+            check(inside).unwrap();
+        }
+        for outside in ["bad", "root/etc", "sub/up", "../x"] {
+            assert_eq!(check(outside), Err(io::ErrorKind::CrossesDevices), "{outside}");
+        }
+        assert_eq!(check("sub/none"), Err(io::ErrorKind::NotFound));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod exec;
 mod executable;
 mod failure;
 mod identity;
+mod images;
 mod memory_kills;
 mod mount_options;
 mod nodes;

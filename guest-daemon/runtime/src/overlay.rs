@@ -14,16 +14,47 @@ use rustix::mount::{
 use crate::attach::{self, explained};
 use crate::user_namespace;
 
-/// Mounts the layers at `root.merged`.
+/// What is mounted as one file system.
+#[derive(Clone, Debug)]
+pub(crate) struct Layers {
+    /// Topmost first.
+    pub(crate) lower: Vec<PathBuf>,
+    /// Where the kernel writes and works; without them nothing can be written.
+    pub(crate) own: Option<(PathBuf, PathBuf)>,
+    pub(crate) merged: PathBuf,
+}
+
+impl From<&RootFilesystem> for Layers {
+    fn from(root: &RootFilesystem) -> Self {
+        Self {
+            lower: root.lower.clone(),
+            own: Some((root.upper.clone(), root.work.clone())),
+            merged: root.merged.clone(),
+        }
+    }
+}
+
+/// Mounts a container's layers at `root.merged`.
+pub(crate) fn mount(root: &RootFilesystem) -> io::Result<()> {
+    mount_layers(&root.into())
+}
+
+/// Mounts layers at `merged`.
 ///
 /// Each layer is an option of its own: the old mount(2) takes all options in one page, which
 /// images with many layers outgrow.
-pub(crate) fn mount(root: &RootFilesystem) -> io::Result<()> {
-    make_place(&root.merged)?;
+pub(crate) fn mount_layers(layers: &Layers) -> io::Result<()> {
+    make_place(&layers.merged)?;
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    configure(&context, root).map_err(|error| explained(&context, error))?;
+    configure(&context, layers).map_err(|error| explained(&context, error))?;
     let mounted = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
-    Ok(move_mount(mounted.as_fd(), "", CWD, &root.merged, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+    Ok(move_mount(
+        mounted.as_fd(),
+        "",
+        CWD,
+        &layers.merged,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )?)
 }
 
 /// Makes the directory to mount on. Those above it are the container's: where they are gone, so is
@@ -41,27 +72,33 @@ pub(crate) fn is_mounted(merged: &Path) -> bool {
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// As [`mount`], with owners as a user namespace has them. The layers are mounted once more in
-/// `scratch`, a directory in memory, as long as that takes.
+/// As [`mount`], with owners as a user namespace has them.
 pub(crate) fn mount_mapped(
     root: &RootFilesystem,
     users: BorrowedFd<'_>,
     first: u32,
     scratch: &Path,
 ) -> io::Result<()> {
-    let mounted = mapped(root, users, scratch)
+    mount_layers_mapped(&root.into(), users, first, scratch)
+}
+
+/// As [`mount_layers`], with owners as a user namespace has them. The layers are mounted once more
+/// in `scratch`, a directory in memory, as long as that takes.
+pub(crate) fn mount_layers_mapped(
+    layers: &Layers,
+    users: BorrowedFd<'_>,
+    first: u32,
+    scratch: &Path,
+) -> io::Result<()> {
+    let mounted = mapped(layers, users, scratch)
         // The kernel makes a directory of its own, as the one who mounts.
-        .and_then(|mapped| user_namespace::with_files_for(first, || mount(&mapped)));
+        .and_then(|mapped| user_namespace::with_files_for(first, || mount_layers(&mapped)));
     // The overlay has copies of its own.
     unmap(scratch)?;
     mounted
 }
 
-fn mapped(
-    root: &RootFilesystem,
-    users: BorrowedFd<'_>,
-    scratch: &Path,
-) -> io::Result<RootFilesystem> {
+fn mapped(layers: &Layers, users: BorrowedFd<'_>, scratch: &Path) -> io::Result<Layers> {
     let place = |source: &Path, name: &str| -> io::Result<PathBuf> {
         let target = scratch.join(name);
         std::fs::create_dir_all(&target)?;
@@ -74,17 +111,18 @@ fn mapped(
         Ok(target)
     };
     let named = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
-    let lower = root.lower.iter().enumerate();
+    let lower = layers.lower.iter().enumerate();
     let lower = lower.map(|(number, layer)| place(layer, &number.to_string()));
     let lower = lower.collect::<io::Result<_>>()?;
-    // The kernel wants both on one mount.
-    let own = place(root.upper.parent().unwrap_or(&root.upper), "own")?;
-    Ok(RootFilesystem {
-        lower,
-        upper: own.join(named(&root.upper)),
-        work: own.join(named(&root.work)),
-        merged: root.merged.clone(),
-    })
+    let own = match &layers.own {
+        Some((upper, work)) => {
+            // The kernel wants both on one mount.
+            let own = place(upper.parent().unwrap_or(upper), "own")?;
+            Some((own.join(named(upper)), own.join(named(work))))
+        }
+        None => None,
+    };
+    Ok(Layers { lower, own, merged: layers.merged.clone() })
 }
 
 /// Takes away what [`mount_mapped`] may have left. Succeeds when there is nothing.
@@ -101,13 +139,15 @@ pub(crate) fn unmap(scratch: &Path) -> io::Result<()> {
     std::fs::remove_dir(scratch)
 }
 
-fn configure(context: &OwnedFd, root: &RootFilesystem) -> io::Result<()> {
+fn configure(context: &OwnedFd, layers: &Layers) -> io::Result<()> {
     fsconfig_set_string(context, "source", "overlay")?;
-    for layer in &root.lower {
+    for layer in &layers.lower {
         fsconfig_set_string(context, "lowerdir+", layer.as_path())?;
     }
-    fsconfig_set_string(context, "upperdir", root.upper.as_path())?;
-    fsconfig_set_string(context, "workdir", root.work.as_path())?;
+    if let Some((upper, work)) = &layers.own {
+        fsconfig_set_string(context, "upperdir", upper.as_path())?;
+        fsconfig_set_string(context, "workdir", work.as_path())?;
+    }
     // The index ties an upper directory to its layers' file handles, which a restored or resized
     // disk changes.
     fsconfig_set_string(context, "index", "off")?;

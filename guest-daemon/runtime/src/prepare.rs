@@ -8,13 +8,16 @@ use std::sync::Arc;
 
 use engine::error::{Error, Result};
 use engine::ports::{ContainerSpec, NamespaceMode, Seccomp};
+use rustix::fs::OFlags;
 
 use crate::device_filter::{DeviceFilter, Rule};
 use crate::plan::{self, CreateRequest, Node, Resolved};
 use crate::seccomp::filter::{Filter, Filters};
 use crate::sysctls::{self, Own};
 use crate::view::Views;
-use crate::{beneath, capabilities, cgroup, identity, nodes, overlay, program, propagation};
+use crate::{
+    beneath, capabilities, cgroup, identity, images, nodes, overlay, program, propagation,
+};
 
 /// What is made once and used for every container.
 #[derive(Debug, Default)]
@@ -53,13 +56,22 @@ pub(crate) fn prepare(
     let capabilities = granted(&spec.capabilities, spec.privileged)?;
     let filter = filter(&kept.filters, &spec.seccomp, &spec.capabilities, spec.privileged)?;
     let (devices, rules) = devices(spec)?;
-    match (&given.users, spec.users) {
-        (Some((users, layers)), Some(map)) => kept.views.mount_mapped_root(&spec.id, || {
+    let mapped = given.users.as_ref().zip(spec.users);
+    match &mapped {
+        Some(((users, layers), map)) => kept.views.mount_mapped_root(&spec.id, || {
             overlay::mount_mapped(&spec.root, *users, map.first, layers)
         }),
-        _ => kept.views.mount_root(&spec.id, &spec.root),
+        None => kept.views.mount_root(&spec.id, &spec.root),
     }
     .map_err(|error| failed("cannot mount the root file system", error))?;
+    match &mapped {
+        Some(((users, layers), map)) => {
+            images::mount_mapped(&spec.images, *users, map.first, layers)
+        }
+        None => images::mount(&spec.images),
+    }
+    .map_err(|error| failed("cannot mount an image", error))?;
+    check_subpaths(spec)?;
     let root = beneath::open_root(&spec.root.merged)
         .map_err(|error| failed("cannot open the root file system", error))?;
     refuse_diversions(&root)?;
@@ -175,6 +187,24 @@ fn refuse_diversions(root: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
+/// What of a volume or an image is to be mounted must be there and in it: the user is told here,
+/// in dockerd's words. Where links lead when it is mounted is looked at again then.
+fn check_subpaths(spec: &ContainerSpec) -> Result<()> {
+    for mount in spec.mounts.iter().filter(|mount| !mount.subpath.is_empty()) {
+        let (source, part) = (&mount.source, &mount.subpath);
+        beneath::check_inside(Path::new(source), part).map_err(|error| match error.kind() {
+            io::ErrorKind::CrossesDevices => Error::invalid(format!(
+                "path concatenation escapes the base directory, base: {source}, subpath: {part}"
+            )),
+            io::ErrorKind::NotFound => Error::not_found(format!(
+                "cannot access path {source}/{part}: no such file or directory"
+            )),
+            _ => failed("cannot open what is to be mounted", error),
+        })?;
+    }
+    Ok(())
+}
+
 /// Makes the working directory where it will be seen: in the root, or in what is mounted over it.
 fn create_working_directory(root: &OwnedFd, spec: &ContainerSpec) -> io::Result<()> {
     let wanted = Path::new(&spec.working_dir);
@@ -188,7 +218,8 @@ fn create_working_directory(root: &OwnedFd, spec: &ContainerSpec) -> io::Result<
         Some(mount) if mount.kind == "bind" && Path::new(&mount.source).is_dir() => {
             let inside = wanted.strip_prefix(&mount.destination).unwrap_or(wanted);
             let source = beneath::open_root(Path::new(&mount.source))?;
-            beneath::create_dir_all(source.as_fd(), inside)
+            let part = beneath::open(source.as_fd(), Path::new(&mount.subpath), OFlags::PATH)?;
+            beneath::create_dir_all(part.as_fd(), inside)
         }
         // It cannot be made yet; entering it says so.
         Some(_) => Ok(()),

@@ -32,6 +32,9 @@ pub(crate) struct Record {
     /// Its shared memory, if others may have it.
     #[serde(default)]
     pub(crate) shm: Option<PathBuf>,
+    /// Where images are mounted for it.
+    #[serde(default)]
+    pub(crate) images: Vec<PathBuf>,
     pub(crate) execs: BTreeMap<String, ProcessRecord>,
 }
 

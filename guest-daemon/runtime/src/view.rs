@@ -19,7 +19,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, move_mount};
 
 use crate::plan::MountPlan;
-use crate::{attach, beneath, identity, overlay, rootfs};
+use crate::{attach, beneath, identity, images, overlay, rootfs};
 
 /// A view that is open.
 #[derive(Debug)]
@@ -131,6 +131,8 @@ fn build(spec: &FilesSpec) -> io::Result<View> {
         overlay::mount(&spec.root)?;
     }
     let root = beneath::open_root(&spec.root.merged)?;
+    let unmounted = spec.images.iter().filter(|image| !overlay::is_mounted(&image.place));
+    images::mount(&unmounted.cloned().collect::<Vec<_>>())?;
     for mount in &spec.mounts {
         bind(&root, mount)?;
     }
@@ -149,7 +151,7 @@ fn bind(root: &OwnedFd, mount: &engine::ports::FilesMount) -> io::Result<()> {
         source: mount.source.clone(),
         destination: mount.destination.clone(),
         options: ["rbind", "rprivate", mode].map(String::from).to_vec(),
-        subpath: String::new(),
+        subpath: mount.subpath.clone(),
         mapped: false,
     };
     rootfs::place(root, &plan, None).map_err(|error| {

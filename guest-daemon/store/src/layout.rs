@@ -71,6 +71,11 @@ impl Layout {
         self.container(id).join(name)
     }
 
+    /// Where one of the images is mounted that a container has beside its own.
+    pub fn container_image(&self, id: &str, number: usize) -> PathBuf {
+        self.container(id).join("images").join(number.to_string())
+    }
+
     /// What `docker logs` reads, for the driver `json-file`.
     pub fn container_log(&self, id: &str) -> PathBuf {
         self.container(id).join(format!("{id}-json.log"))

@@ -38,6 +38,13 @@ pub struct ContainerRecord {
     pub terminal_size: [u16; 2],
 }
 
+impl ContainerRecord {
+    /// diff ids of its own image and of those that are mounted into it.
+    pub fn all_layers(&self) -> impl Iterator<Item = &String> {
+        self.layers.iter().chain(self.mounts.iter().flat_map(|mount| &mount.layers))
+    }
+}
+
 /// Where a container is in its life, as far as it survives a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -110,9 +117,9 @@ pub enum StoredStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MountRecord {
-    /// `bind`, `volume` or `tmpfs`.
+    /// `bind`, `volume`, `tmpfs` or `image`.
     pub kind: String,
-    /// The volume's name.
+    /// The volume's name, or the image as it was asked for.
     pub name: String,
     pub source: String,
     pub destination: String,
@@ -129,8 +136,12 @@ pub struct MountRecord {
     pub non_recursive: bool,
     /// Only the mount itself is read-only, not those beneath it.
     pub read_only_non_recursive: bool,
-    /// What of a volume is mounted.
+    /// What of a volume or an image is mounted.
     pub subpath: String,
+    /// The mounted image's id.
+    pub image: String,
+    /// The mounted image's diff ids, bottom first.
+    pub layers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -166,7 +166,8 @@ impl Store {
     fn collect_garbage(&self) -> Result<()> {
         let mut used: BTreeSet<String> =
             self.images()?.into_iter().flat_map(|image| image.layers).collect();
-        used.extend(self.containers()?.into_iter().flat_map(|container| container.layers));
+        let containers = self.containers()?;
+        used.extend(containers.iter().flat_map(|container| container.all_layers().cloned()));
         let (layers, unused): (Vec<_>, Vec<_>) =
             self.layers()?.into_iter().partition(|layer| used.contains(&layer.diff_id));
         let unused: Vec<String> = unused.into_iter().map(|layer| layer.diff_id).collect();
@@ -176,7 +177,7 @@ impl Store {
             with_blob.map(|layer| layer.blob.replace("sha256:", "")).collect();
         blobs.extend(self.images()?.iter().map(|image| image.id.replace("sha256:", "")));
         let layers = layers.iter().map(|layer| layer.diff_id.replace("sha256:", "")).collect();
-        let containers = self.containers()?.into_iter().map(|container| container.id).collect();
+        let containers = containers.into_iter().map(|container| container.id).collect();
         self.discard_others(&self.layout().layers(), &layers)?;
         self.discard_others(&self.layout().containers(), &containers)?;
         self.discard_others(&self.layout().blobs(), &blobs)

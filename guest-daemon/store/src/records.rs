@@ -160,7 +160,7 @@ pub struct RestartPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MountRequest {
-    /// `bind`, `volume` or `tmpfs`.
+    /// `bind`, `volume`, `tmpfs` or `image`.
     pub kind: String,
     pub source: String,
     pub target: String,
@@ -175,6 +175,7 @@ pub struct MountRequest {
     pub volume_driver: String,
     pub volume_driver_options: BTreeMap<String, String>,
     pub volume_subpath: String,
+    pub image_subpath: String,
     pub tmpfs_size_bytes: i64,
     pub tmpfs_mode: u32,
     /// A name, and perhaps a value, each.

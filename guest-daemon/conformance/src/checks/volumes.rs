@@ -11,6 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("a_used_volume_is_not_removed", used),
     Check::new("anonymous_volumes_go_with_their_container", anonymous),
     Check::new("volumes_from_shares_them", shared),
+    Check::new("an_image_is_mounted_and_kept", image_mounted),
 ];
 
 fn kept(engine: &Engine) -> Result<()> {
@@ -64,4 +65,26 @@ fn shared(engine: &Engine) -> Result<()> {
     engine.text(&["rm", "--volumes", "volume-owner"])?;
     ensure!(said? == "shared");
     Ok(())
+}
+
+fn image_mounted(engine: &Engine) -> Result<()> {
+    let mount = "type=image,src=elaborate:1,dst=/i,image-subpath=data";
+    let inside = |script: &str| {
+        engine.run(&["run", "--rm", "--mount", mount, "busybox", "sh", "-c", script])
+    };
+    let seen = inside("ls /i")?;
+    ensure!(seen.stdout.trim() == "of-image", "{seen:?}");
+    inside("touch /i/x")?.fails(1, "Read-only file system")?;
+    engine.text(&["tag", "elaborate:1", "mounted:1"])?;
+    let whole = "type=image,src=mounted:1,dst=/i";
+    engine.text(&["create", "--name", "image-user", "--mount", whole, "busybox"])?;
+    let shown =
+        "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}} {{.Propagation}}{{end}}";
+    let shown = engine.text(&["inspect", "--format", shown, "image-user"])?;
+    let absent = format!("{whole},image-subpath=absent");
+    let refused = engine.run(&["run", "--rm", "--mount", &absent, "busybox", "true"])?;
+    engine.text(&["rm", "image-user"])?;
+    engine.text(&["rmi", "mounted:1"])?;
+    ensure!(shown == "image mounted:1 /i false rprivate", "{shown}");
+    refused.fails(127, "cannot access path ")
 }

@@ -95,6 +95,26 @@ const CALLS: &[(&str, &str, &str)] = &[
     (
         "POST",
         "/containers/create",
+        r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"image","Target":"/c"}]}}"#,
+    ),
+    (
+        "POST",
+        "/containers/create",
+        r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"image","Source":"absent","Target":"/c"}]}}"#,
+    ),
+    (
+        "POST",
+        "/containers/create",
+        r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"image","Source":"busybox","Target":"/c","ImageOptions":{"Subpath":"../etc"}}]}}"#,
+    ),
+    (
+        "POST",
+        "/containers/create",
+        r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"image","Source":"busybox","Target":"/c","VolumeOptions":{}}]}}"#,
+    ),
+    (
+        "POST",
+        "/containers/create",
         r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"tmpfs","Source":"/x","Target":"/c"}]}}"#,
     ),
     ("POST", "/containers/create", r#"{"Image":"busybox","HostConfig":{"Tmpfs":{"relative":""}}}"#),

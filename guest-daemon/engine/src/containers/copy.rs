@@ -4,11 +4,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use engine_store::Layout;
 use engine_store::files::{Destination, Extract, Packing, PathStat};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use super::types::{Container, ExtractArchive, MountPoint};
-use super::{Containers, attributes_of, mounts};
+use super::registry::Snapshot;
+use super::types::{Container, ExtractArchive};
+use super::{Containers, attributes_of, image_mounts, mounts};
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -76,19 +78,16 @@ impl Containers {
     }
 
     async fn open_files(&self, reference: &str) -> Result<(Container, Arc<dyn ContainerFiles>)> {
-        let container = self.core.registry.find(reference)?.look().container.clone();
+        let found = self.core.registry.find(reference)?.look();
         let user = ids::new_id();
-        let opened = self.open_mounted(&container, &user).await;
+        let opened = self.open_mounted(&found, &user).await;
         // What was opened keeps its mounts itself.
         self.core.volumes.let_go(&user).await;
-        Ok((container, opened?))
+        Ok((found.container.clone(), opened?))
     }
 
-    async fn open_mounted(
-        &self,
-        container: &Container,
-        user: &str,
-    ) -> Result<Arc<dyn ContainerFiles>> {
+    async fn open_mounted(&self, found: &Snapshot, user: &str) -> Result<Arc<dyn ContainerFiles>> {
+        let container = &found.container;
         for mount in container.mounts.iter().filter(|mount| mount.kind == "volume") {
             // One that was removed by force comes back empty.
             self.core.volumes.for_container(&mount.name, None).await?;
@@ -96,7 +95,7 @@ impl Containers {
         }
         let (store, missing) = (self.core.store.clone(), made_binds(container));
         blocking(move || missing.iter().try_for_each(|path| store.make_guest_folder(path))).await?;
-        self.core.runtime.open_files(spec(container)).await
+        self.core.runtime.open_files(spec(found, self.core.store.layout())).await
     }
 
     pub(super) fn tell(&self, container: &Container, action: &str) {
@@ -119,15 +118,17 @@ fn made_binds(container: &Container) -> Vec<String> {
 }
 
 /// A tmpfs belongs to a run of the container, so here is what it covers.
-fn spec(container: &Container) -> FilesSpec {
-    let seen = |mount: &&MountPoint| mount.kind != "tmpfs";
+fn spec(found: &Snapshot, layout: &Layout) -> FilesSpec {
+    let container = &found.container;
     let mut all: Vec<FilesMount> = container
         .mounts
         .iter()
-        .filter(seen)
-        .map(|mount| FilesMount {
+        .zip(&found.mounts)
+        .filter(|(mount, _)| mount.kind != "tmpfs")
+        .map(|(mount, record)| FilesMount {
             source: mount.source.clone(),
             destination: mount.destination.clone(),
+            subpath: record.subpath.clone(),
             read_only: !mount.read_write,
             required: true,
         })
@@ -142,6 +143,7 @@ fn spec(container: &Container) -> FilesSpec {
             all.push(FilesMount {
                 source: path.clone(),
                 destination,
+                subpath: String::new(),
                 read_only: container.host.readonly_rootfs,
                 // They are made at the first start.
                 required: false,
@@ -150,7 +152,12 @@ fn spec(container: &Container) -> FilesSpec {
     }
     // Those that are nearer to the root first, so that none hides another.
     all.sort_by_key(|mount| mount.destination.matches('/').count());
-    FilesSpec { id: container.id.clone(), root: container.root.clone(), mounts: all }
+    FilesSpec {
+        id: container.id.clone(),
+        root: container.root.clone(),
+        mounts: all,
+        images: image_mounts::of(&container.id, &found.mounts, layout),
+    }
 }
 
 fn check_writable(container: &Container, path: &Path) -> Result<()> {

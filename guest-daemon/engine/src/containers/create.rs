@@ -11,7 +11,9 @@ use super::modes::{self, NetworkMode};
 use super::state::Phase;
 use super::task::{attributes_of, spawn};
 use super::types::{CreateContainer, Created};
-use super::{Containers, endpoints, links, merge, mounts, names, ports, validate, volumes_from};
+use super::{
+    Containers, endpoints, image_mounts, links, merge, mounts, names, ports, validate, volumes_from,
+};
 use crate::blocking::blocking;
 use crate::config::{ContainerConfig, HostConfig, NetworkAttachment};
 use crate::error::{Error, Kind, Result};
@@ -45,6 +47,8 @@ impl Containers {
         let mut wanted = mounts::wanted(&config, &host, inherited)?;
         mounts::settle_propagation(&mut wanted, core.store.layout().root())?;
         self.check_bind_sources(&wanted).await?;
+        // Held as long as the one above.
+        let _mounted = image_mounts::find(core, &mut wanted).await?;
         let name = self.take_name(request.name.as_deref(), &id)?;
         if let Err(error) = links::resolve(&core.registry, &name, &mut host) {
             core.registry.release(&name);

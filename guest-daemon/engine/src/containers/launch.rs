@@ -307,8 +307,15 @@ async fn publish(core: &Core, record: &mut ContainerRecord) -> Result<()> {
     Ok(())
 }
 
+/// How errors begin about what of a volume or an image is to be mounted.
+const SUBPATHS: [&str; 2] = ["cannot access path ", "path concatenation escapes "];
+
 /// Clients derive 126 and 127 from these words.
 fn in_dockers_words(error: Error) -> Error {
+    // dockerd has mounted volumes and images before it asks its runtime.
+    if SUBPATHS.iter().any(|words| error.to_string().starts_with(words)) {
+        return error;
+    }
     if error.kind() == Kind::NotFound {
         return Error::new(Kind::Internal, error.with_causes());
     }
@@ -333,7 +340,8 @@ const UNKNOWN: i32 = 128;
 fn failed(error: Error) -> Failed {
     let text = error.to_string();
     // What is missing of a volume is no missing program.
-    let exit_code = if text.starts_with(VOLUME) { UNKNOWN } else { exit_code_of(&text) };
+    let of_mount = [VOLUME].iter().chain(&SUBPATHS).any(|words| text.starts_with(words));
+    let exit_code = if of_mount { UNKNOWN } else { exit_code_of(&text) };
     Failed { error, exit_code }
 }
 

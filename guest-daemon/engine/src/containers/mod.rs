@@ -11,6 +11,7 @@ mod differences;
 mod endpoints;
 mod files;
 mod health;
+mod image_mounts;
 mod launch;
 mod links;
 mod list;

@@ -19,7 +19,8 @@ pub(super) fn from_request(request: &MountRequest) -> Result<(MountRecord, bool)
         "bind" => bind(request, &mut mount),
         "volume" => volume(request, &mut mount),
         "tmpfs" => tmpfs(request, &mut mount),
-        "image" | "cluster" | "npipe" => Err(Fault::Other(Error::unimplemented(format!(
+        "image" => image(request, &mut mount),
+        "cluster" | "npipe" => Err(Fault::Other(Error::unimplemented(format!(
             "mounts of type \"{}\" are not implemented",
             request.kind
         )))),
@@ -105,11 +106,28 @@ fn volume(request: &MountRequest, mount: &mut MountRecord) -> Filled<bool> {
         mount.name.clone_from(&request.source);
         mount.mode = "z".to_owned();
     }
-    if !is_local(&request.volume_subpath) {
-        return Err("subpath must be a relative path within the volume".into());
-    }
-    mount.subpath.clone_from(&request.volume_subpath);
+    mount.subpath = subpath(&request.volume_subpath)?;
     Ok(!request.volume_no_copy)
+}
+
+/// The image itself is looked up when the container is made. It is never written to.
+fn image(request: &MountRequest, mount: &mut MountRecord) -> Filled<bool> {
+    if request.source.is_empty() {
+        return Err("field Source must not be empty".into());
+    }
+    mount.name.clone_from(&request.source);
+    mount.subpath = subpath(&request.image_subpath)?;
+    mount.read_only = true;
+    mount.propagation = "rprivate".to_owned();
+    Ok(false)
+}
+
+/// dockerd has the same words for images.
+fn subpath(path: &str) -> Filled<String> {
+    match is_local(path) {
+        true => Ok(path.to_owned()),
+        false => Err("subpath must be a relative path within the volume".into()),
+    }
 }
 
 fn tmpfs(request: &MountRequest, mount: &mut MountRecord) -> Filled<bool> {
@@ -199,8 +217,20 @@ mod tests {
             it.tmpfs_options = vec![vec!["exec".into()]];
         });
         assert_eq!(tmpfs.unwrap().options, ["nosuid", "nodev", "exec"]);
+        let image = |path: &'static str| {
+            one(&move |it| (it.kind, it.image_subpath) = ("image".into(), path.into()))
+        };
+        let mount = image("etc").unwrap();
+        assert_eq!((&*mount.name, &*mount.subpath, mount.read_only), ("data", "etc", true));
+        assert_eq!(
+            image("../etc").unwrap_err().to_string(),
+            "invalid mount config for type \"image\": subpath must be a relative path within the \
+             volume"
+        );
+        let nothing = one(&|it| (it.kind, it.source) = ("image".into(), String::new()));
+        assert!(nothing.unwrap_err().to_string().ends_with("field Source must not be empty"));
         for (kind, refused) in
-            [("image", crate::Kind::Unimplemented), ("x", crate::Kind::InvalidArgument)]
+            [("npipe", crate::Kind::Unimplemented), ("x", crate::Kind::InvalidArgument)]
         {
             assert_eq!(one(&|it| it.kind = kind.into()).unwrap_err().kind(), refused);
         }

@@ -150,7 +150,8 @@ async fn ended(
         if let Err(error) = gone {
             tracing::error!(error = error.with_causes(), "a container is not removed");
         }
-        core.images.release(&record.layers);
+        let layers: Vec<String> = record.all_layers().cloned().collect();
+        core.images.release(&layers);
         for mount in record.mounts.iter().filter(|mount| mount.anonymous) {
             if let Err(error) = core.volumes.remove(&mount.name, true).await {
                 tracing::info!(volume = mount.name, reason = %error, "a volume stays");

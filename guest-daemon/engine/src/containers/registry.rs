@@ -31,13 +31,23 @@ pub(crate) struct Snapshot {
     pub namespace: Option<PathBuf>,
     /// With all that inspect does not show.
     pub mounts: Vec<MountRecord>,
-    /// diff ids.
+    /// diff ids of its own image.
     pub layers: Vec<String>,
 }
 
 impl Snapshot {
     pub(crate) fn is_running(&self) -> bool {
         self.process.is_some()
+    }
+
+    /// diff ids of its own image and of those that are mounted into it.
+    pub(crate) fn all_layers(&self) -> impl Iterator<Item = &String> {
+        self.layers.iter().chain(self.mounts.iter().flat_map(|mount| &mount.layers))
+    }
+
+    /// Whether an image is mounted into it.
+    pub(crate) fn mounts_image(&self, id: &str) -> bool {
+        self.mounts.iter().any(|mount| mount.kind == "image" && mount.image == id)
     }
 }
 

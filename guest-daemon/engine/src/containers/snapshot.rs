@@ -63,7 +63,7 @@ pub(super) fn take(
         sandbox_key: endpoint
             .as_ref()
             .map_or_else(String::new, |at| at.namespace.to_string_lossy().into_owned()),
-        mounts: record.mounts.iter().map(|mount| mount_point(core, mount)).collect(),
+        mounts: mount_points(core, record),
         restart_count: record.restart_count,
         log_path: if logged {
             layout.container_log(&record.id).to_string_lossy().into_owned()
@@ -149,18 +149,24 @@ fn networks(
     networks
 }
 
-fn mount_point(core: &Core, mount: &MountRecord) -> MountPoint {
-    let volume = mount.kind == "volume";
+fn mount_points(core: &Core, record: &ContainerRecord) -> Vec<MountPoint> {
+    let numbered = record.mounts.iter().enumerate();
+    let all = numbered.map(|(number, mount)| mount_point(core, &record.id, number, mount));
+    all.collect()
+}
+
+fn mount_point(core: &Core, container: &str, number: usize, mount: &MountRecord) -> MountPoint {
+    let layout = core.store.layout();
     MountPoint {
         kind: mount.kind.clone(),
         name: mount.name.clone(),
-        source: if volume {
-            core.store.layout().volume_data(&mount.name).to_string_lossy().into_owned()
-        } else {
-            mount.source.clone()
+        source: match mount.kind.as_str() {
+            "volume" => layout.volume_data(&mount.name).to_string_lossy().into_owned(),
+            "image" => layout.container_image(container, number).to_string_lossy().into_owned(),
+            _ => mount.source.clone(),
         },
         destination: mount.destination.clone(),
-        driver: if volume { "local".into() } else { String::new() },
+        driver: if mount.kind == "volume" { "local".into() } else { String::new() },
         mode: mount.mode.clone(),
         read_write: !mount.read_only,
         propagation: mount.propagation.clone(),

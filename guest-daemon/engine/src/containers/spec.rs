@@ -1,7 +1,7 @@
 //! From a container's record to what the runtime builds; pure.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use engine_store::Layout;
 use engine_store::objects::{ContainerRecord, MountRecord};
@@ -13,7 +13,7 @@ use crate::ports::{
 };
 
 use super::modes::{self, Sharing};
-use super::{devices, mounts, security};
+use super::{devices, image_mounts, mounts, security};
 use crate::settings::ContainerDefaults;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -72,6 +72,7 @@ pub(super) fn build(
         readonly_paths: host.readonly_paths.clone().unwrap_or_default(),
         readonly_root: host.readonly_rootfs,
         mounts: all_mounts(record, layout, &around.files_of),
+        images: image_mounts::of(&record.id, &record.mounts, layout),
         devices: devices::devices(host)?,
         device_rules: devices::rules(host)?,
         // In another's pid namespace there is an init process, or it is somebody else's matter.
@@ -142,7 +143,13 @@ pub(crate) fn environment(
 
 /// Those that are nearer to the root first, so that none hides another.
 fn all_mounts(record: &ContainerRecord, layout: &Layout, files_of: &str) -> Vec<Mount> {
-    let mut all: Vec<Mount> = record.mounts.iter().map(|mount| user_mount(mount, layout)).collect();
+    let numbered = record.mounts.iter().enumerate();
+    let mut all: Vec<Mount> = numbered
+        .map(|(number, mount)| {
+            let image = layout.container_image(&record.id, number);
+            user_mount(mount, layout, &image)
+        })
+        .collect();
     for (path, options) in &record.host.tmpfs {
         all.push(Mount {
             source: "tmpfs".into(),
@@ -170,7 +177,8 @@ fn all_mounts(record: &ContainerRecord, layout: &Layout, files_of: &str) -> Vec<
     all
 }
 
-fn user_mount(mount: &MountRecord, layout: &Layout) -> Mount {
+/// Where it is mounted comes with it, if it is an image.
+fn user_mount(mount: &MountRecord, layout: &Layout, image: &Path) -> Mount {
     let mode = match mount.read_only {
         false => "rw",
         true if mount.read_only_non_recursive || mount.kind == "tmpfs" => "ro",
@@ -181,6 +189,10 @@ fn user_mount(mount: &MountRecord, layout: &Layout) -> Mount {
         "tmpfs" => ("tmpfs".to_owned(), "tmpfs", mount.options.clone()),
         "volume" => {
             let source = layout.volume_data(&mount.name).to_string_lossy().into_owned();
+            (source, "bind", ["rbind", "rprivate"].map(String::from).to_vec())
+        }
+        "image" => {
+            let source = image.to_string_lossy().into_owned();
             (source, "bind", ["rbind", "rprivate"].map(String::from).to_vec())
         }
         _ => (mount.source.clone(), "bind", vec![bind.to_owned(), mount.propagation.clone()]),

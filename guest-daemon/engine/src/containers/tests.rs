@@ -3,6 +3,7 @@
 mod ending;
 mod files;
 mod health;
+mod image_mounts;
 mod life;
 mod logs;
 mod recovery;

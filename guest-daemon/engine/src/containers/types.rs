@@ -106,9 +106,9 @@ impl Status {
 /// A mount as `inspect` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountPoint {
-    /// `bind`, `volume` or `tmpfs`.
+    /// `bind`, `volume`, `tmpfs` or `image`.
     pub kind: String,
-    /// The volume's name.
+    /// The volume's name, or the image as it was asked for.
     pub name: String,
     pub source: String,
     pub destination: String,

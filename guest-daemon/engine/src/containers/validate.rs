@@ -264,6 +264,9 @@ fn names(host: &HostConfig) -> Result<()> {
 fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(health::warning(config));
+    let images = host.mounts.iter().filter(|mount| mount.kind == "image");
+    // dockerd's words, which users of it know.
+    warnings.extend(images.map(|_| "Image mount is an experimental feature".to_owned()));
     warnings.extend(discarded(host));
     warnings.extend(security::warnings(host));
     let ports_asked = host.publish_all_ports || ports::any(host);

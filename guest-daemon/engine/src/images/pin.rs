@@ -27,7 +27,7 @@ impl Images {
 
     /// The same, and says which of them are here. Under the lock: whatever is being removed is
     /// gone before, or stays.
-    pub(super) async fn pin_present(&self, layers: &[String]) -> Result<(Pin, BTreeSet<String>)> {
+    pub(crate) async fn pin_present(&self, layers: &[String]) -> Result<(Pin, BTreeSet<String>)> {
         let change = self.inner.change.lock().await;
         let pin = self.pin(layers);
         let (store, layers) = (self.inner.store.clone(), layers.to_vec());
@@ -72,7 +72,7 @@ impl Images {
     /// after the pins: who makes one holds a pin until it is listed.
     pub(super) fn unclaimed(&self, state: &mut State, layers: &[String]) -> Vec<String> {
         let containers = self.inner.registry.snapshots();
-        let kept = containers.iter().flat_map(|container| &container.layers).collect();
+        let kept = containers.iter().flat_map(|container| container.all_layers()).collect();
         state.unclaimed(layers, &kept)
     }
 

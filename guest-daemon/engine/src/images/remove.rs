@@ -26,7 +26,8 @@ impl Images {
             check_by_id(&image.id, &names, &users, force)?;
             names.clone()
         } else {
-            check_by_name(reference, &image.id, &names, &users, force)?;
+            let using = self.using(&image.id);
+            check_by_name(reference, &image.id, &names, &using, force)?;
             untagged_with(Reference::parse(reference)?.or_latest(), &names)
         };
         let running = users.iter().any(|user| user.is_running());
@@ -65,9 +66,18 @@ impl Images {
         Ok(removed)
     }
 
+    /// The containers that were made from an image.
     fn users(&self, id: &str) -> Vec<Arc<Snapshot>> {
         let mut users = self.inner.registry.snapshots();
         users.retain(|user| user.container.image_id == id);
+        users
+    }
+
+    /// And those it is mounted into. As with dockerd they keep its last name, but not the image:
+    /// without that, its layers are theirs for as long as they are there.
+    fn using(&self, id: &str) -> Vec<Arc<Snapshot>> {
+        let mut users = self.inner.registry.snapshots();
+        users.retain(|user| user.container.image_id == id || user.mounts_image(id));
         users
     }
 

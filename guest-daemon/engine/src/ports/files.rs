@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::RootFilesystem;
+use super::{ImageFiles, RootFilesystem};
 use crate::error::Result;
 
 /// A container's files as its processes see them, tmpfs and the kernel's own file systems left
@@ -23,6 +23,8 @@ pub struct FilesSpec {
     pub root: RootFilesystem,
     /// In mounting order.
     pub mounts: Vec<FilesMount>,
+    /// What is mounted first, where no process sees it, as mounts come from there.
+    pub images: Vec<ImageFiles>,
 }
 
 /// A file or folder of the guest that is seen in a container.
@@ -31,6 +33,8 @@ pub struct FilesMount {
     pub source: String,
     /// An absolute path in the container.
     pub destination: String,
+    /// What beneath the source is seen; empty is all.
+    pub subpath: String,
     pub read_only: bool,
     /// Whether it is an error when the source is not there.
     pub required: bool,

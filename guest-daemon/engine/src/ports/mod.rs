@@ -25,8 +25,9 @@ pub use registry::{
     Platform, Registry, Repository, Waiting,
 };
 pub use runtime::{
-    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, Mount, OutputPipe, Process, ProcessId,
-    ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime, Seccomp, StdioKind, TerminalSize,
+    Cgroup, ContainerSpec, ExecSpec, ExitStatus, Identity, ImageFiles, Mount, OutputPipe, Process,
+    ProcessId, ProcessInput, ProcessIo, Recovered, RootFilesystem, Runtime, Seccomp, StdioKind,
+    TerminalSize,
 };
 pub use syslog::{Syslog, SyslogAddress, SyslogConnection, SyslogTarget, SyslogTls};
 pub use usage::{CpuUsage, DeviceUsage, InterfaceUsage, MemoryUsage, Traffic, Usage};

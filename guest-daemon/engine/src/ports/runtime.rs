@@ -22,7 +22,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// waits for [`Runtime::start`]. Nothing is left behind on an error.
     ///
     /// An error of kind `NotFound` names something of the guest that is to be used and is not
-    /// there. Errors carry the texts that clients match on: a program that is not there is
+    /// there; of a [`Mount::subpath`] it begins with `cannot access path`, and what leads out of
+    /// its source is `InvalidArgument` with `path concatenation escapes`. Errors carry the texts that clients match on: a program that is not there is
     /// `InvalidArgument` with `exec: "x": executable file not found in $PATH`, one that may not be
     /// run has `permission denied`.
     async fn create(&self, spec: ContainerSpec) -> Result<Process>;
@@ -126,6 +127,8 @@ pub struct ContainerSpec {
     pub readonly_root: bool,
     /// Beyond the default ones (/proc, /dev, /sys, …), in mounting order.
     pub mounts: Vec<Mount>,
+    /// What is mounted in the guest first, as mounts come from there.
+    pub images: Vec<ImageFiles>,
     /// Beyond the harmless ones; a privileged container has all of the guest's.
     pub devices: Vec<Device>,
     /// Further devices that may be used when the container makes their nodes.
@@ -163,6 +166,15 @@ pub struct RootFilesystem {
     pub work: PathBuf,
     /// Where it is mounted.
     pub merged: PathBuf,
+}
+
+/// An image's files, to be mounted read-only as long as the container runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageFiles {
+    /// Topmost first; none at all is an empty folder.
+    pub layers: Vec<PathBuf>,
+    /// Where they are mounted: a folder of the container's, made when it is missing.
+    pub place: PathBuf,
 }
 
 /// A mount into the container.

@@ -19,13 +19,14 @@ pub(crate) async fn all(runtime: &NamespaceRuntime) {
 
 fn files_spec(number: u8, mounts: Vec<FilesMount>) -> FilesSpec {
     let container = spec(number, &["true"]);
-    FilesSpec { id: container.id, root: container.root, mounts }
+    FilesSpec { id: container.id, root: container.root, mounts, images: Vec::new() }
 }
 
 fn bind(source: &Path, destination: &str) -> FilesMount {
     FilesMount {
         source: source.to_str().unwrap().to_owned(),
         destination: destination.to_owned(),
+        subpath: String::new(),
         read_only: false,
         required: true,
     }

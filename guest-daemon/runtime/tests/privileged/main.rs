@@ -4,6 +4,7 @@
 
 mod containers;
 mod files;
+mod images;
 mod init;
 mod isolation;
 mod resources;

@@ -23,6 +23,7 @@ pub(crate) async fn all(init: Init) {
     the_next_daemon(&runtime).await;
     killing(&runtime).await;
     crate::files::all(&runtime).await;
+    crate::images::all(&runtime).await;
     crate::isolation::all(&runtime).await;
     crate::resources::all(&runtime).await;
     assert_eq!(init.kept(), Vec::<String>::new(), "init keeps nothing");

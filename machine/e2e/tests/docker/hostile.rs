@@ -12,6 +12,7 @@ pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("no_descriptor_of_the_guest_is_a_working_directory", working_directories),
     ("an_image_cannot_divert_what_is_mounted", diversions),
     ("links_in_an_image_lead_nowhere_outside", links),
+    ("an_image_that_is_mounted_leads_nowhere_outside", mounted_links),
     ("a_user_is_who_the_number_says", users),
     ("files_of_users_do_not_hang_or_fill_the_engine", endless_files),
     ("kernel_settings_are_not_smuggled_in", settings),
@@ -104,6 +105,23 @@ fn links(on: &Fixture) -> Result<()> {
     }
     let seen = guest(on, "cat /guest/run/harm/file; ls /guest/run/harm; rm -r /guest/run/harm")?;
     ensure!(seen == "safe\nfile", "{seen}");
+    Ok(())
+}
+
+fn mounted_links(on: &Fixture) -> Result<()> {
+    let far = "../../../../../../../../etc";
+    let entries = [("absolute", Entry::Link("/etc")), ("far", Entry::Link(far))];
+    image(on, "mountlinks", &[&entries[..], &[("loop", Entry::Link("loop"))]].concat())?;
+    for (part, says) in [
+        ("absolute", "path concatenation escapes the base directory"),
+        ("far", "path concatenation escapes the base directory"),
+        ("loop", ""),
+    ] {
+        let mount = format!("type=image,src=mountlinks,dst=/tool,image-subpath={part}");
+        let ran = on.docker(["run", "--rm", "--mount", &mount, "busybox", "true"]).run()?;
+        ensure!(ran.code != 0, "{part}: {ran}");
+        ran.says(says)?;
+    }
     Ok(())
 }
 

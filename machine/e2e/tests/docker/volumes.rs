@@ -13,6 +13,7 @@ pub(crate) const CHECKS: &[Check<Fixture>] = &[
     ("a_volume_in_use_is_not_removed", in_use),
     ("a_tmpfs_is_empty_and_writable", tmpfs),
     ("a_volume_can_be_a_file_system_of_its_own", file_system),
+    ("an_image_can_be_mounted_and_stays_for_who_mounts_it", image),
 ];
 
 fn named(on: &Fixture) -> Result<()> {
@@ -86,4 +87,45 @@ fn tmpfs(on: &Fixture) -> Result<()> {
     )?;
     ensure!(seen.contains("tmpfs") && seen.contains("size=1024k"), "{seen}");
     Ok(())
+}
+
+fn image(on: &Fixture) -> Result<()> {
+    on.text(&["tag", "busybox", "mounted:1"])?;
+    let whole = "type=image,src=mounted:1,dst=/tool";
+    let script = "/tool/bin/busybox echo runs; (echo >/tool/x) 2>&1; true";
+    let seen = on.inside(&["--mount", whole], &["sh", "-c", script])?;
+    ensure!(seen.starts_with("runs\n") && seen.contains("Read-only file system"), "{seen}");
+    let part = format!("{whole},image-subpath=bin");
+    ensure!(!on.inside(&["--mount", &part], &["ls", "/tool/busybox"])?.is_empty());
+    let absent = format!("{whole},image-subpath=absent");
+    let ran = on.docker(["run", "--rm", "--mount", &absent, "busybox", "true"]).run()?;
+    ran.code(127)?.says("cannot access path ")?;
+
+    let mount = ["--mount", whole];
+    let words = [&["run", "-d", "--name", "user"], &mount[..], &["busybox", "sleep", "1000"]];
+    let id = on.text(&words.concat())?;
+    let shown = "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}}{{end}}";
+    let shown = on.text(&["inspect", "-f", shown, "user"])?;
+    ensure!(shown == "image mounted:1 /tool false", "{shown}");
+    let copied = on.docker(["cp", "user:/tool/bin/busybox", "-"]).run()?;
+    ensure!(copied.code == 0 && !copied.stdout.is_empty(), "a copy sees the image");
+    on.text(&["rm", "-f", "user"])?;
+    on.text(&["rmi", "mounted:1"])?;
+    let guest = ["--privileged", "--pid=host"];
+    let script = format!("grep -c {id} /proc/1/mounts; true");
+    let left = on.inside(&guest, &["sh", "-c", &script])?;
+    ensure!(left == "0", "nothing stays mounted: {left}");
+
+    // An image of its own: no other name keeps its layers.
+    let root = machine_e2e::archive::busybox_root()?;
+    on.docker(["import", "-", "alone:1"]).run_with(&root)?.ok()?;
+    let alone = "type=image,src=alone:1,dst=/tool";
+    let command = ["busybox", "/tool/bin/busybox", "echo", "still"];
+    on.text(&[&["create", "--name", "user", "--mount", alone], &command[..]].concat())?;
+    on.docker(["rmi", "alone:1"]).run()?.code(1)?.says("is using its referenced image")?;
+    on.text(&["rmi", "-f", "alone:1"])?;
+    for _ in 0..2 {
+        ensure!(on.text(&["start", "-a", "user"])? == "still");
+    }
+    on.text(&["rm", "user"]).map(drop)
 }

@@ -102,7 +102,8 @@ impl Task {
         self.hub.end_run();
         self.event("destroy", &[]);
         self.publish_removed();
-        self.core.images.release(&self.record.layers);
+        let layers: Vec<String> = self.record.all_layers().cloned().collect();
+        self.core.images.release(&layers);
         true
     }
 

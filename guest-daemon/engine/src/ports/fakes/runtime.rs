@@ -32,8 +32,8 @@ struct State {
     containers: BTreeMap<String, FakeContainer>,
     processes: BTreeMap<i32, Arc<FakeProcess>>,
     last_pid: i32,
-    /// The next create fails with this text.
-    fail_create: Option<String>,
+    /// The next create fails with this.
+    fail_create: Option<Error>,
     volumes: BTreeMap<PathBuf, VolumeMount>,
 }
 
@@ -55,7 +55,12 @@ impl FakeRuntime {
 
     /// Makes the next create fail.
     pub fn fail_next_create(&self, text: &str) {
-        self.state().fail_create = Some(text.to_owned());
+        self.refuse_next_create(Error::internal(text.to_owned(), "a fake failure"));
+    }
+
+    /// Makes the next create fail in words of the runtime's own.
+    pub fn refuse_next_create(&self, error: Error) {
+        self.state().fail_create = Some(error);
     }
 
     /// What is mounted for volumes now.
@@ -177,8 +182,8 @@ fn process(stdio: StdioKind, open_stdin: bool, program: &Program) -> FakeProcess
 #[async_trait]
 impl Runtime for FakeRuntime {
     async fn create(&self, spec: ContainerSpec) -> Result<Process> {
-        if let Some(text) = self.state().fail_create.take() {
-            return Err(Error::internal(text, "a fake failure"));
+        if let Some(error) = self.state().fail_create.take() {
+            return Err(error);
         }
         let program = programs::parse(&spec.args)?;
         let mut state = self.state();

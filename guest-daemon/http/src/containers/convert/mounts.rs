@@ -33,6 +33,7 @@ fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpError> {
     }
     let has_options = mount.bind_options.is_some()
         || mount.volume_options.is_some()
+        || mount.image_options.is_some()
         || mount.tmpfs_options.is_some();
     let bind = mount.bind_options.unwrap_or_default();
     let volume = mount.volume_options.unwrap_or_default();
@@ -52,6 +53,7 @@ fn request_from_api(mount: api::Mount) -> Result<MountRequest, HttpError> {
         volume_driver: driver.name,
         volume_driver_options: driver.options.unwrap_or_default(),
         volume_subpath: volume.subpath,
+        image_subpath: mount.image_options.unwrap_or_default().subpath,
         tmpfs_size_bytes: tmpfs.size_bytes,
         tmpfs_mode: tmpfs.mode,
         tmpfs_options: tmpfs.options.unwrap_or_default(),
@@ -81,6 +83,7 @@ pub(super) fn request_to_api(mount: &MountRequest) -> api::Mount {
         subpath: mount.volume_subpath.clone(),
         driver_config: mount.has_volume_driver.then_some(driver),
     };
+    let image = api::ImageOptions { subpath: mount.image_subpath.clone() };
     let tmpfs = api::TmpfsOptions {
         size_bytes: mount.tmpfs_size_bytes,
         mode: mount.tmpfs_mode,
@@ -95,7 +98,7 @@ pub(super) fn request_to_api(mount: &MountRequest) -> api::Mount {
         consistency: mount.consistency.clone(),
         bind_options: has("bind").then_some(bind),
         volume_options: has("volume").then_some(volume),
-        image_options: None,
+        image_options: has("image").then_some(image),
         tmpfs_options: has("tmpfs").then_some(tmpfs),
     }
 }

@@ -129,6 +129,7 @@ fn what_was_asked_for_empty_is_shown_empty() {
             {"Type": "bind", "Source": "/a", "Target": "/b", "Consistency": "cached",
              "BindOptions": {}},
             {"Type": "volume", "Target": "/v", "VolumeOptions": {"DriverConfig": {}}},
+            {"Type": "image", "Source": "i", "Target": "/i", "ImageOptions": {"Subpath": "s"}},
             {"Type": "tmpfs", "Target": "/t"}
         ]
     });
