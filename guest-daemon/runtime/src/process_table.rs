@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use engine::ports::{Listed, ProcessEntry};
+use engine::ports::{Listed, ProcessEntry, Signals};
 
 /// Clock ticks a second; Linux shows user space no other number.
 const TICKS: u64 = 100;
@@ -17,10 +17,10 @@ const FILE_BYTES: u64 = 64 << 10;
 pub(crate) fn entries(pids: &[i32], of: Listed) -> Vec<ProcessEntry> {
     let Some(boot) = boot_unix_nanos() else { return Vec::new() };
     let lines = pids.iter().flat_map(|pid| match of {
-        Listed::Processes => vec![entry(*pid, *pid, &format!("/proc/{pid}"), boot)],
+        Listed::Processes => vec![entry(of, *pid, *pid, &format!("/proc/{pid}"), boot)],
         Listed::Threads => threads(*pid)
             .into_iter()
-            .map(|thread| entry(*pid, thread, &format!("/proc/{pid}/task/{thread}"), boot))
+            .map(|thread| entry(of, *pid, thread, &format!("/proc/{pid}/task/{thread}"), boot))
             .collect(),
     });
     lines.flatten().collect()
@@ -34,7 +34,7 @@ fn threads(pid: i32) -> Vec<i32> {
     all
 }
 
-fn entry(pid: i32, thread: i32, folder: &str, boot: i128) -> Option<ProcessEntry> {
+fn entry(of: Listed, pid: i32, thread: i32, folder: &str, boot: i128) -> Option<ProcessEntry> {
     let read = |file: &str| {
         let file = std::fs::File::open(format!("{folder}/{file}")).ok()?;
         let mut bytes = Vec::new();
@@ -42,10 +42,13 @@ fn entry(pid: i32, thread: i32, folder: &str, boot: i128) -> Option<ProcessEntry
         // A process names itself as it likes, and must not hide by that.
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
-    let command = read("cmdline")?.split('\0').collect::<Vec<_>>().join(" ").trim_end().to_owned();
+    let words = |text: String| text.split('\0').collect::<Vec<_>>().join(" ").trim_end().to_owned();
+    let command = words(read("cmdline")?);
     let mut entry = parse(&read("stat")?, boot, unix_nanos())?;
     (entry.pid, entry.thread) = (pid, thread);
-    take_status(&read("status")?, &mut entry)?;
+    take_status(&read("status")?, of, &mut entry)?;
+    // What has ended has none any more.
+    entry.environment = read("environ").map(words).unwrap_or_default();
     if !command.is_empty() {
         entry.command = command;
     }
@@ -85,6 +88,11 @@ fn parse(stat: &str, boot: i128, now: i128) -> Option<ProcessEntry> {
         virtual_size: number(23)?,
         resident: number(24)?.saturating_mul(PAGE),
         processor: number(39)?,
+        // These are nothing where the reader may not look into the process.
+        code_size: number(27).unwrap_or(0).saturating_sub(number(26).unwrap_or(0)),
+        stack_start: number(28).unwrap_or(0),
+        stack_pointer: number(29).unwrap_or(0),
+        instruction_pointer: number(30).unwrap_or(0),
         // What the kernel of an old machine may not say.
         realtime_priority: number(40).unwrap_or(0),
         policy: number(41).unwrap_or(0),
@@ -96,8 +104,8 @@ fn parse(stat: &str, boot: i128, now: i128) -> Option<ProcessEntry> {
     })
 }
 
-/// What only /proc/PID/status says: the users and groups, real first.
-fn take_status(status: &str, entry: &mut ProcessEntry) -> Option<()> {
+/// What only /proc/PID/status says: the users and groups, real first, and the signals.
+fn take_status(status: &str, of: Listed, entry: &mut ProcessEntry) -> Option<()> {
     let numbers = |key: &str| -> Option<Vec<u64>> {
         let line = status.lines().find_map(|line| line.strip_prefix(key))?;
         Some(line.split_whitespace().filter_map(|number| number.parse().ok()).collect())
@@ -108,6 +116,16 @@ fn take_status(status: &str, entry: &mut ProcessEntry) -> Option<()> {
     };
     (entry.uid, entry.effective_uid) = pair("Uid:")?;
     (entry.gid, entry.effective_gid) = pair("Gid:")?;
+    let set = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or(0)
+    };
+    entry.signals = Signals {
+        pending: set(if of == Listed::Threads { "SigPnd:" } else { "ShdPnd:" }),
+        blocked: set("SigBlk:"),
+        ignored: set("SigIgn:"),
+        caught: set("SigCgt:"),
+    };
     entry.has_locked_pages = numbers("VmLck:").is_some_and(|kib| kib.first() > Some(&0));
     Some(())
 }
@@ -136,7 +154,7 @@ fn unix_nanos() -> i128 {
 mod tests {
     use engine::ports::Listed;
 
-    use super::{entries, parse};
+    use super::{ProcessEntry, entries, parse, take_status};
 
     #[test]
     fn a_name_with_parentheses_and_blanks_does_not_confuse() {
@@ -149,6 +167,36 @@ mod tests {
         assert_eq!((entry.policy, entry.realtime_priority), (2, 5));
         assert_eq!(entry.children_cpu_seconds, 3);
         assert_eq!((entry.virtual_size, entry.resident, entry.foreground), (8192, 8192, 7));
+    }
+
+    /// What a kernel said of `sleep 300`, and ps then showed as TRS 17 and STACKP 00007fff69e6a1f0.
+    #[test]
+    fn memory_registers_and_signals_are_read_as_ps_does() {
+        let stat = "20234 (sleep) S 20232 20229 32428 0 -1 4194304 118 0 0 0 0 0 0 0 20 0 1 0 \
+                    168816 2990080 390 18446744073709551615 93996588302336 93996588320265 \
+                    140734970110448 0 0 0 0 6 0 1 0 0 17 1 0 0 0 0 0 93996588334352 0";
+        let mut entry = parse(stat, 0, 10_000_000_000_000).unwrap();
+        assert_eq!((entry.code_size, entry.stack_start), (17_929, 0x7fff_69e6_a1f0));
+        assert_eq!((entry.stack_pointer, entry.instruction_pointer), (0, 0));
+        let status = "Uid:\t1\t2\t2\t2\nGid:\t3\t4\t4\t4\nSigQ:\t2/96365\n\
+                      SigPnd:\t0000000000000200\nShdPnd:\t0000000000004000\n\
+                      SigBlk:\t0000000000010000\nSigIgn:\t0000000000000006\n\
+                      SigCgt:\tfffffffe7ffbfeff\n";
+        for (of, pending) in [(Listed::Processes, 0x4000), (Listed::Threads, 0x200)] {
+            take_status(status, of, &mut entry).unwrap();
+            assert_eq!(entry.signals.pending, pending, "{of:?}");
+        }
+        assert_eq!((entry.signals.blocked, entry.signals.ignored), (0x10000, 6));
+        assert_eq!(entry.signals.caught, 0xffff_fffe_7ffb_feff);
+        assert_eq!(take_status("Uid:\t1\n", Listed::Processes, &mut ProcessEntry::default()), None);
+    }
+
+    #[test]
+    fn a_process_has_the_variables_it_was_started_with() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let table = entries(&[own], Listed::Processes);
+        let (name, value) = std::env::vars().find(|(_, value)| !value.is_empty()).unwrap();
+        assert!(table[0].environment.contains(&format!("{name}={value}")), "{name}");
     }
 
     #[test]

@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 use super::Topic;
 use crate::engine::Engine;
 
+/// Arguments of ps.
+const TOPS: &[&str] =
+    &["", "aux", "axv", "axs", "axX", "axe", "axj", "-eL", "-eT", "-eLfj", "-fe%20e", "--context"];
+
 pub(super) fn topics() -> Vec<Topic> {
     vec![
         Topic::new("running", |engine| of_running(engine, "golden-running", &[])),
@@ -33,13 +37,17 @@ fn of_running(engine: &Engine, name: &str, flags: &[&str]) -> Result<Value> {
     engine.text(&[&run, flags, &["busybox", "sleep", "1000"]].concat())?;
     let inspected = engine.get(&format!("/containers/{name}/json"))?;
     let listed = listed(engine, name)?;
-    let top = engine.get(&format!("/containers/{name}/top"))?;
+    let top = |arguments: &&str| {
+        let said = engine.get(&format!("/containers/{name}/top?ps_args={arguments}"))?;
+        Ok(said["Titles"].clone())
+    };
+    let titles = TOPS.iter().map(top).collect::<Result<Vec<Value>>>()?;
     let stopped = engine.request(Method::POST, &format!("/containers/{name}/start"), None)?;
     engine.text(&["rm", "--force", "--volumes", name])?;
     Ok(json!({
         "inspected": inspected,
         "listed": listed,
-        "titles": top["Titles"],
+        "titles": titles,
         "started again": stopped.status,
     }))
 }

@@ -57,7 +57,13 @@ impl Containers {
                     return "-".to_owned();
                 }
                 let text = show(&column.key, entry, &facts);
-                if is_command(&column.key) { format!("{branches}{text}") } else { text }
+                match (is_command(&column.key), asked.environment) {
+                    (false, _) => text,
+                    (true, true) if !entry.environment.is_empty() => {
+                        format!("{branches}{text} {}", entry.environment)
+                    }
+                    (true, _) => format!("{branches}{text}"),
+                }
             });
             fields.collect::<Vec<String>>()
         };

@@ -19,7 +19,7 @@ pub use devices::{
 pub use files::{ContainerFiles, FilesMount, FilesSpec};
 pub use namespaces::{NamespaceMode, SharedMemory, UserMap};
 pub use network::{AttachRequest, Endpoint, Network, PublishRequest, Published};
-pub use processes::{Listed, ProcessEntry};
+pub use processes::{Listed, ProcessEntry, Signals};
 pub use registry::{
     Access, Content, Credentials, Descriptor, Download, Found, IndexEntry, Manifest, Outgoing,
     Platform, Registry, Repository, Waiting,

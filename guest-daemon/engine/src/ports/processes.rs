@@ -57,4 +57,24 @@ pub struct ProcessEntry {
     pub name: String,
     /// The program and its arguments, or its name in brackets.
     pub command: String,
+    /// The variables that it was started with, with blanks between them.
+    pub environment: String,
+    /// Bytes of the program's own code.
+    pub code_size: u64,
+    /// Where its stack begins.
+    pub stack_start: u64,
+    /// Where it is; the kernel tells this only of what ends.
+    pub stack_pointer: u64,
+    pub instruction_pointer: u64,
+    pub signals: Signals,
+}
+
+/// A bit for each signal, the first is the lowest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Of a process those that any of its threads may take, of a thread its own.
+    pub pending: u64,
+    pub blocked: u64,
+    pub ignored: u64,
+    pub caught: u64,
 }

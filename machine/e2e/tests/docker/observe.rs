@@ -90,6 +90,10 @@ fn top(on: &Fixture) -> Result<()> {
     let tree = on.text(&["top", "top-args", "-ef", "--forest", "--sort=-pid"])?;
     let drawn: Vec<&str> = tree.lines().filter(|line| line.contains("\\_ ")).collect();
     ensure!(drawn.len() == 2 && drawn[1].ends_with("\\_ sleep 1000"), "{tree}");
+    let memory = on.text(&["top", "top-args", "axv"])?;
+    ensure!(memory.starts_with("PID") && memory.contains("TRS"), "{memory}");
+    let variables = on.text(&["top", "top-args", "axe"])?;
+    ensure!(variables.contains("PATH="), "{variables}");
     let threads = on.text(&["top", "top-args", "-L"])?;
     ensure!(threads.contains("LWP") && threads.lines().count() == 3, "{threads}");
     let bad = on.docker(["top", "top-args", "-o", "cmd"]).run()?;

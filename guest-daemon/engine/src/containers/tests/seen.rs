@@ -104,6 +104,13 @@ async fn top_shows_the_columns_that_were_asked_for() {
     let top = world.engine.containers.top("web", "-m -o pid,lwp,s,comm").await.unwrap();
     let pid = world.engine.containers.inspect("web").unwrap().state.pid.to_string();
     assert_eq!(top.processes, [[pid.as_str(), "-", "-", "sleep"], ["-", &pid, "S", "-"]]);
+    let top = world.engine.containers.top("web", "e -m -o pid,comm").await.unwrap();
+    assert!(top.processes[0][1].starts_with("sleep PATH="), "{:?}", top.processes);
+    assert_eq!(top.processes[1][1], "-");
+    let top = world.engine.containers.top("web", "sm").await.unwrap();
+    let none = "0".repeat(16);
+    assert_eq!(top.processes[0][1..6], [pid.as_str(), &none, "-", "-", "-"]);
+    assert_eq!(top.processes[1][1..6], ["-", &none, &none, &none, &none]);
     let top = world.engine.containers.top("web", "-C other -o pid").await.unwrap();
     assert_eq!(top.processes, [[""; 0]; 0]);
     let refused = world.engine.containers.top("made", "").await.unwrap_err();

@@ -1,7 +1,7 @@
 //! The command line of ps: `-ef`, `aux`, `-eo pid,cmd`, `-o pid=ID -o args`.
 
-use super::columns::{numeric, title};
-use super::formats;
+use super::columns::{is_long_command, numeric, title};
+use super::formats::{self, Letters};
 use super::selection::{List, Selection};
 use super::sort::Key;
 use crate::error::{Error, Kind, Result};
@@ -18,6 +18,8 @@ pub(super) struct Command {
     /// Below each process its threads.
     pub with_threads: bool,
     pub cumulative: bool,
+    /// After each command its variables.
+    pub environment: bool,
 }
 
 /// How it shows whose child a process is.
@@ -43,6 +45,9 @@ pub(super) struct Column {
 struct Asked {
     letters: Vec<char>,
     bsd_letters: Vec<char>,
+    has_bsd: bool,
+    /// The format of `--context`.
+    context: bool,
     listed: Vec<Column>,
     /// Of `-O`: these stand among the usual ones.
     more: Option<Vec<Column>>,
@@ -52,6 +57,7 @@ struct Asked {
     selection: Selection,
     with_threads: bool,
     cumulative: bool,
+    environment: bool,
     /// Numbers instead of the names of users.
     numeric: bool,
     headless: bool,
@@ -59,6 +65,10 @@ struct Asked {
 
 pub(super) fn parse(text: &str) -> Result<Command> {
     let text = if text.trim().is_empty() { "-ef" } else { text };
+    if matches!(text.trim(), "L" | "V" | "-V") {
+        // It tells of ps itself.
+        return Err(failed(NO_PID));
+    }
     let mut words = text.split_ascii_whitespace();
     let mut asked = Asked::default();
     while let Some(word) = words.next() {
@@ -68,13 +78,18 @@ pub(super) fn parse(text: &str) -> Result<Command> {
             asked.cluster(word, &mut words)?;
         }
     }
+    asked.check_threads()?;
     let mut columns = asked.columns()?;
     if asked.numeric {
         columns.iter_mut().for_each(|column| column.key = numeric(&column.key).to_owned());
     }
+    if asked.bsd_letters.contains(&'c') {
+        let long = columns.iter_mut().filter(|column| is_long_command(&column.key));
+        long.for_each(|column| column.key = "comm".to_owned());
+    }
     // Its client finds the processes by this column.
     if asked.headless || columns.iter().all(|column| column.title != "PID") {
-        return Err(failed("Couldn't find PID field in ps output"));
+        return Err(failed(NO_PID));
     }
     Ok(Command {
         columns,
@@ -84,8 +99,11 @@ pub(super) fn parse(text: &str) -> Result<Command> {
         selection: asked.selection,
         with_threads: asked.with_threads,
         cumulative: asked.cumulative,
+        environment: asked.environment,
     })
 }
+
+const NO_PID: &str = "Couldn't find PID field in ps output";
 
 impl Asked {
     fn long_option<'a>(
@@ -100,6 +118,7 @@ impl Asked {
             "sort" => return self.sort(value()),
             "forest" => self.tree = Tree::Drawn,
             "cumulative" => self.cumulative = true,
+            "context" => self.context = true,
             "deselect" => self.selection.negated = true,
             // Its client looks for the title of a column.
             "no-heading" | "no-headings" | "no-header" | "no-headers" | "noheader"
@@ -128,6 +147,7 @@ impl Asked {
             Some(letters) => (letters, false),
             None => (word, true),
         };
+        self.has_bsd |= bsd;
         for (at, letter) in letters.char_indices() {
             let mut value = || {
                 let rest = &letters[at + letter.len_utf8()..];
@@ -181,7 +201,15 @@ impl Asked {
                     self.of = Listed::Threads;
                     self.letters.push(letter);
                 }
-                ('a' | 'x' | 'u' | 'l' | 'j' | 'c' | 'Z', true) => self.bsd_letters.push(letter),
+                ('a' | 'x' | 'u' | 'l' | 'j' | 'v' | 's' | 'X' | 'c' | 'Z', true) => {
+                    self.bsd_letters.push(letter);
+                }
+                ('e', true) => self.environment = true,
+                // The terminal of ps itself, and it has none.
+                ('T', true) => self.selection.add(List::Terminals, "?")?,
+                ('L' | 'V', true) | ('V', false) => {
+                    return Err(failed(&format!("ps: error: the option is exclusive: {letter}")));
+                }
                 _ => return Err(unsupported(word)),
             }
         }
@@ -249,8 +277,35 @@ impl Asked {
         Ok(())
     }
 
+    /// Lines of threads can be had in one way at a time, and not in a tree.
+    fn check_threads(&self) -> Result<()> {
+        let (own, bsd) = (&self.letters, &self.bsd_letters);
+        let each = own.contains(&'L') || own.contains(&'T') || bsd.contains(&'H');
+        let conflict = match () {
+            () if self.tree != Tree::None && each => "thread display conflicts with forest display",
+            () if bsd.contains(&'H') && self.with_threads => {
+                "thread flags conflict; can't use H with m or -m"
+            }
+            () if own.contains(&'L') && own.contains(&'T') => {
+                "thread flags conflict; can't use both -L and -T"
+            }
+            () => return Ok(()),
+        };
+        Err(failed(&format!("ps: error: {conflict}")))
+    }
+
     fn columns(&self) -> Result<Vec<Column>> {
         let has = |letter| self.letters.contains(&letter);
+        let letters = Letters {
+            own: &self.letters,
+            bsd: &self.bsd_letters,
+            has_bsd: self.has_bsd,
+            context: self.context,
+        };
+        let chosen = usize::from(!self.listed.is_empty() || self.more.is_some());
+        if letters.exclusive() + chosen > 1 {
+            return Err(failed("ps: error: conflicting format options"));
+        }
         if has('y') && !has('l') {
             return Err(failed("ps: error: modifier -y without format -l makes no sense"));
         }
@@ -260,7 +315,7 @@ impl Asked {
         if let Some(columns) = &self.more {
             return Ok(columns.clone());
         }
-        Ok(columns(&formats::usual(&self.letters, &self.bsd_letters)))
+        Ok(columns(&formats::usual(letters)))
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn title(key: &str) -> Option<&'static str> {
         "tid" => "TID",
         "spid" => "SPID",
         "label" => "LABEL",
+        "context" => "CONTEXT",
         "ppid" => "PPID",
         "pgid" => "PGID",
         "pgrp" => "PGRP",
@@ -73,6 +74,17 @@ pub(super) fn title(key: &str) -> Option<&'static str> {
         "addr" => "ADDR",
         "maj_flt" => "MAJFL",
         "min_flt" => "MINFL",
+        "trs" => "TRS",
+        "drs" => "DRS",
+        "pending" | "sig" => "PENDING",
+        "blocked" | "sigmask" => "BLOCKED",
+        "ignored" | "sigignore" => "IGNORED",
+        "caught" | "sigcatch" => "CAUGHT",
+        "stackp" => "STACKP",
+        "esp" => "ESP",
+        "eip" => "EIP",
+        "tmout" => "TMOUT",
+        "alarm" => "ALARM",
         _ => return None,
     })
 }
@@ -80,6 +92,11 @@ pub(super) fn title(key: &str) -> Option<&'static str> {
 /// Whether a column tells what runs: in front of that a tree is drawn.
 pub(super) fn is_command(key: &str) -> bool {
     matches!(key, "comm" | "ucomm" | "ucmd" | "args" | "command" | "cmd")
+}
+
+/// Whether it tells that with all arguments.
+pub(super) fn is_long_command(key: &str) -> bool {
+    matches!(key, "args" | "command" | "cmd")
 }
 
 pub(super) fn show(key: &str, of: &ProcessEntry, facts: &Facts) -> String {
@@ -129,7 +146,17 @@ pub(super) fn show(key: &str, of: &ProcessEntry, facts: &Facts) -> String {
         "psr" => of.processor.to_string(),
         "maj_flt" => of.major_faults.to_string(),
         "min_flt" => of.minor_faults.to_string(),
-        // Where in the kernel it sleeps is nobody's business.
+        "trs" => (of.code_size / KIB).to_string(),
+        "drs" => (of.virtual_size.saturating_sub(of.code_size) / KIB).to_string(),
+        "pending" | "sig" => format!("{:016x}", of.signals.pending),
+        "blocked" | "sigmask" => format!("{:016x}", of.signals.blocked),
+        "ignored" | "sigignore" => format!("{:016x}", of.signals.ignored),
+        "caught" | "sigcatch" => format!("{:016x}", of.signals.caught),
+        "stackp" => format!("{:016x}", of.stack_start),
+        "esp" => format!("{:016x}", of.stack_pointer),
+        "eip" => format!("{:016x}", of.instruction_pointer),
+        // Where in the kernel it sleeps is nobody's business; no module of security labels it, and
+        // what old kernels knew of timers nobody tells any more.
         _ => "-".to_owned(),
     }
 }
@@ -163,10 +190,11 @@ pub(super) fn owner(key: &str) -> Owner {
         "pid" | "tgid" | "ppid" | "pgid" | "pgrp" | "sid" | "sess" | "session" | "tpgid"
         | "comm" | "ucomm" | "ucmd" | "args" | "command" | "cmd" | "tname" | "tty" | "tt"
         | "pmem" | "%mem" | "rss" | "rssize" | "rsz" | "vsz" | "vsize" | "sz" | "nlwp"
-        | "thcount" => Owner::Process,
+        | "thcount" | "trs" | "drs" | "stackp" => Owner::Process,
         "lwp" | "tid" | "spid" | "s" | "state" | "stat" | "ni" | "nice" | "pri" | "opri"
         | "intpri" | "priority" | "cls" | "class" | "policy" | "pol" | "rtprio" | "psr"
-        | "wchan" | "addr" => Owner::Thread,
+        | "wchan" | "addr" | "blocked" | "sigmask" | "ignored" | "sigignore" | "caught"
+        | "sigcatch" | "esp" | "eip" => Owner::Thread,
         _ => Owner::Both,
     }
 }
@@ -244,6 +272,7 @@ fn start(started: i128, now: i128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::Signals;
 
     #[test]
     fn every_column_says_something() {
@@ -261,6 +290,10 @@ mod tests {
             children_cpu_seconds: 60,
             cpu_per_mille: 15,
             cpu_seconds: 3_725,
+            virtual_size: 2_990_080,
+            code_size: 17_929,
+            stack_start: 0x7fff_69e6_a1f0,
+            signals: Signals { ignored: 6, ..Signals::default() },
             ..ProcessEntry::default()
         };
         let facts = Facts { now: 90_061 * NANOS, memory: 1 << 30, cumulative: false };
@@ -283,6 +316,13 @@ mod tests {
             ("priority", "20"),
             ("cls", "FF"),
             ("rtprio", "7"),
+            ("trs", "17"),
+            ("drs", "2902"),
+            ("ignored", "0000000000000006"),
+            ("stackp", "00007fff69e6a1f0"),
+            ("esp", "0000000000000000"),
+            ("alarm", "-"),
+            ("context", "-"),
         ] {
             assert_eq!(show(key, &entry, &facts), text, "{key}");
         }

@@ -344,6 +344,7 @@ impl Runtime for FakeRuntime {
             terminal: "?".into(),
             name: found.spec.args[0].clone(),
             command: found.spec.args.join(" "),
+            environment: found.spec.env.join(" "),
             ..ProcessEntry::default()
         }])
     }

@@ -43,6 +43,26 @@ fn arguments_choose_columns_as_ps_does() {
         ("-e --cols 20", "PID TTY TIME CMD"),
         ("-e --no-headers", ""),
         ("axh", ""),
+        ("axv", "PID TTY STAT TIME MAJFL TRS DRS RSS %MEM COMMAND"),
+        ("s", "UID PID PENDING BLOCKED IGNORED CAUGHT STAT TTY TIME COMMAND"),
+        ("axX", "PID STACKP ESP EIP TMOUT ALARM STAT TTY TIME COMMAND"),
+        ("X -j", "PID PGID SID STACKP ESP EIP TMOUT ALARM STAT TTY TIME COMMAND"),
+        ("-e --context", "PID CONTEXT COMMAND"),
+        ("vZ", "LABEL PID TTY STAT TIME MAJFL TRS DRS RSS %MEM COMMAND"),
+        ("axe", "PID TTY STAT TIME COMMAND"),
+        ("-ef e", "UID PID PPID C STIME TTY STAT TIME CMD"),
+        ("-l x", "F S UID PID PPID C PRI NI ADDR SZ WCHAN TTY TIME CMD"),
+        ("-j x", "PID PGID SID TTY STAT TIME COMMAND"),
+        ("-c x", "PID CLS PRI TTY STAT TIME COMMAND"),
+        ("-FL e", "UID PID PPID LWP C NLWP SZ RSS PSR STIME TTY STAT TIME CMD"),
+        ("-fLj", "UID PID PPID PGID SID LWP C NLWP STIME TTY TIME CMD"),
+        ("-Lj", "PID PGID SID LWP TTY TIME CMD"),
+        ("-lT", "F S UID PID SPID PPID C PRI NI ADDR SZ WCHAN TTY TIME CMD"),
+        ("u -L", "USER PID LWP %CPU NLWP %MEM VSZ RSS TTY STAT START TIME COMMAND"),
+        ("v -T", "PID SPID TTY STAT TIME MAJFL TRS DRS RSS %MEM COMMAND"),
+        ("j -L", "PPID PID PGID SID LWP TTY TPGID STAT UID TIME COMMAND"),
+        ("l -L -c", "F UID PID PPID LWP CLS PRI VSZ RSS WCHAN STAT TTY TIME COMMAND"),
+        ("L", ""),
     ] {
         if expected.is_empty() {
             assert!(parse(arguments).is_err(), "{arguments}");
@@ -78,7 +98,11 @@ fn what_is_in_the_columns_is_chosen_as_ps_does() {
         columns.into_iter().map(|column| column.key).collect::<Vec<_>>()
     };
     assert_eq!(keys("auxn")[0], "euid");
-    assert_eq!(keys("auxc").last().unwrap(), "ucomm");
+    assert_eq!(keys("auxc").last().unwrap(), "comm");
+    assert_eq!(keys("o pid,args c").last().unwrap(), "comm");
+    for (arguments, environment) in [("auxe", true), ("-ef e", true), ("-e", false)] {
+        assert_eq!(parse(arguments).unwrap().environment, environment, "{arguments}");
+    }
     assert!(parse("axS").unwrap().cumulative && parse("-e --cumulative").unwrap().cumulative);
     for arguments in ["-em", "axm", "-eLm"] {
         let asked = parse(arguments).unwrap();
@@ -94,7 +118,8 @@ fn processes_are_chosen_as_ps_does() {
         state: 'S',
         ..ProcessEntry::default()
     };
-    let table = [entry(5, "sh"), entry(6, "sleep")];
+    let mut table = [entry(5, "sh"), entry(6, "sleep")];
+    (table[0].terminal, table[1].terminal) = ("?".into(), "pts/0".into());
     for (arguments, expected) in [
         ("-ef", &[5, 6][..]),
         ("-p 6", &[6]),
@@ -107,6 +132,7 @@ fn processes_are_chosen_as_ps_does() {
         ("-N -p 5", &[6]),
         ("--deselect --pid 6", &[5]),
         ("axr", &[]),
+        ("T", &[5]),
     ] {
         let selection = parse(arguments).unwrap().selection;
         let shown: Vec<i32> =
@@ -123,8 +149,14 @@ fn what_cannot_be_shown_is_refused_in_pss_words() {
         ("-o pid -o uid=PID", "specifying \"uid=PID\" is not allowed"),
         ("-ef --sort=odd", "ps: error: unknown sort specifier"),
         ("-o pid -O user", "option -O can not follow other format options"),
-        ("-e --context", "ps: the option --context is not implemented"),
-        ("axv", "ps: the option axv is not implemented"),
+        ("lX", "ps: error: conflicting format options"),
+        ("v --context", "ps: error: conflicting format options"),
+        ("-o pid u", "ps: error: conflicting format options"),
+        ("-e -L -T", "ps: error: thread flags conflict; can't use both -L and -T"),
+        ("axHm", "ps: error: thread flags conflict; can't use H with m or -m"),
+        ("-fL f", "ps: error: thread display conflicts with forest display"),
+        ("axL", "ps: error: the option is exclusive: L"),
+        ("axW", "ps: the option axW is not implemented"),
         ("-ef -y", "modifier -y without format -l makes no sense"),
         ("-e --cols x", "ps: error: a number must follow --cols"),
         ("-u nobody-here", "ps: error: user name does not exist"),
