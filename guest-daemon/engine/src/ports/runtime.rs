@@ -23,9 +23,9 @@ pub trait Runtime: Send + Sync + 'static {
     ///
     /// An error of kind `NotFound` names something of the guest that is to be used and is not
     /// there; of a [`Mount::subpath`] it begins with `cannot access path`, and what leads out of
-    /// its source is `InvalidArgument` with `path concatenation escapes`. Errors carry the texts that clients match on: a program that is not there is
-    /// `InvalidArgument` with `exec: "x": executable file not found in $PATH`, one that may not be
-    /// run has `permission denied`.
+    /// its source is `InvalidArgument` with `path concatenation escapes`. Errors carry the texts
+    /// that clients match on: a program that is not there is `InvalidArgument` with `exec: "x":
+    /// executable file not found in $PATH`, one that may not be run has `permission denied`.
     async fn create(&self, spec: ContainerSpec) -> Result<Process>;
 
     /// Lets the first process of a created container run.
