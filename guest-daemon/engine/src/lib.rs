@@ -24,6 +24,7 @@ mod testing;
 pub mod time;
 pub mod volumes;
 
+pub use engine_store::digests;
 pub use engine_store::records as config;
 pub use error::{Error, Kind, Outcome, Result};
 pub use open::{EngineConfig, HostFacts};

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::Error;
+use engine::digests::Digester;
 use engine::images::ByteStream;
 use engine::ports::{Descriptor, Waiting};
 use futures::StreamExt;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
-use crate::documents::Checking;
 use crate::endpoint::Endpoint;
 use crate::failure::{Asked, Failure};
 use crate::repository::Inner;
@@ -37,13 +37,13 @@ struct Download {
     failures: usize,
     failed_at: u64,
     /// Of a digest that the engine does not check itself.
-    checking: Option<Checking>,
+    checking: Option<Digester>,
     waiting: Waiting,
 }
 
 pub(crate) fn stream(repository: Arc<Inner>, blob: Descriptor, waiting: Waiting) -> ByteStream {
     let own = !blob.digest.starts_with("sha256:");
-    let checking = own.then(|| Checking::new(&blob.digest));
+    let checking = own.then(|| Digester::like(&blob.digest));
     let download = Download {
         repository,
         blob,
@@ -73,7 +73,7 @@ impl Download {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => {
                     if let Some(checking) = &mut self.checking {
-                        checking.take(&bytes);
+                        checking.update(&bytes);
                     }
                     return Ok(Some(bytes));
                 }
@@ -178,7 +178,7 @@ impl Download {
             Ok(Some(more)) if !more.is_empty() => return Err(self.too_long()),
             _ => {}
         }
-        if self.checking.take().is_some_and(|checking| !checking.fits()) {
+        if self.checking.take().is_some_and(|checking| checking.digest() != self.blob.digest) {
             let digest = &self.blob.digest;
             let text = format!("filesystem layer verification failed for digest {digest}");
             return Err(Failure::wrong(text));

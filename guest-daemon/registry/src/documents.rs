@@ -1,11 +1,9 @@
 //! Reading what a registry sends, never more than there may be, and checking its digest.
 
 use bytes::{Bytes, BytesMut};
-pub(crate) use engine::images::reference::is_digest;
+pub(crate) use engine::digests::{digest_of, is_digest, is_of};
 use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
-use sha2::digest::DynDigest;
-use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::addresses::shown;
 use crate::failure::{Asked, Failure};
@@ -43,42 +41,5 @@ pub(crate) async fn read_bounded(mut response: Response, limit: usize) -> Asked<
             return Err(too_large());
         }
         whole.extend_from_slice(&chunk);
-    }
-}
-
-pub(crate) fn digest_of(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
-}
-
-/// Whether these bytes are what a digest is for.
-pub(crate) fn is_of(digest: &str, bytes: &[u8]) -> bool {
-    let mut checking = Checking::new(digest);
-    checking.take(bytes);
-    checking.fits()
-}
-
-/// Compares what comes with a digest.
-pub(crate) struct Checking {
-    digest: String,
-    hasher: Box<dyn DynDigest + Send + Sync>,
-}
-
-impl Checking {
-    pub(crate) fn new(digest: &str) -> Self {
-        let hasher: Box<dyn DynDigest + Send + Sync> = match digest.split_once(':') {
-            Some(("sha512", _)) => Box::new(Sha512::new()),
-            Some(("sha384", _)) => Box::new(Sha384::new()),
-            _ => Box::new(Sha256::new()),
-        };
-        Self { digest: digest.to_owned(), hasher }
-    }
-
-    pub(crate) fn take(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-    }
-
-    pub(crate) fn fits(self) -> bool {
-        let hex = hex::encode(self.hasher.finalize());
-        self.digest.split_once(':').is_some_and(|(_, wanted)| wanted == hex)
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::archive_spool::{Spooled, clean_name};
 use crate::error::{Result, StoreError};
 use crate::objects::ImageRecord;
-use crate::{documents, image_config, layout};
+use crate::{digests, documents, image_config};
 
 /// Indexes may be nested, but not for ever.
 const DEEPEST: usize = 3;
@@ -192,15 +192,16 @@ impl Spooled {
     /// The file that is meant; its content must be what was said.
     fn blob_name(&self, descriptor: &Descriptor) -> Result<String> {
         let Descriptor { digest, size, .. } = descriptor;
-        if !layout::is_digest(digest) {
+        if !digests::is_digest(digest) {
             return Err(StoreError::Invalid(format!(
                 "{digest:?} is no digest that is supported (sha256:…)"
             )));
         }
         let name = format!("blobs/{}", digest.replace(':', "/"));
         let file = self.file(&name)?;
-        if file.digest != *digest {
-            let (expected, found) = (digest.clone(), file.digest.clone());
+        let found = file.digest_like(digest)?;
+        if found != *digest {
+            let expected = digest.clone();
             return Err(StoreError::WrongDigest { what: name, expected, found });
         }
         match size {

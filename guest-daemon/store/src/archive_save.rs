@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use serde_json::{Map, Value, json};
 
 use crate::Store;
-use crate::blobs;
+use crate::digests::digest_of;
 use crate::error::{Result, StoreError};
 use crate::objects::{ImageRecord, LayerRecord};
 
@@ -119,7 +119,7 @@ impl Store {
             "layers": layers.iter().map(Blob::descriptor).collect::<Vec<_>>(),
         });
         let manifest = serde_json::to_vec(&manifest).map_err(StoreError::Encode)?;
-        let digest = blobs::digest_of(&manifest);
+        let digest = digest_of(&manifest);
         let size = manifest.len() as u64;
         archive.file(&path_of(&digest), size, manifest.as_slice()).map_err(failed())?;
         Ok((Blob { media_type: MANIFEST, digest, size }, layers))

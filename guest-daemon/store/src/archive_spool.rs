@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::Store;
-use crate::blobs;
+use crate::blobs::Digesting;
 use crate::compression;
 use crate::container_archive;
+use crate::digests::{self, Digester};
 use crate::error::{Result, StoreError};
 use crate::objects::LayerRecord;
 use crate::tar_entry::{Kind, Meta};
@@ -32,8 +34,38 @@ pub struct Spooled {
 #[derive(Debug)]
 pub(crate) struct File {
     pub place: PathBuf,
+    /// `sha256:…`
     pub digest: String,
     pub size: u64,
+    /// Its digests of other algorithms that were asked for.
+    others: Mutex<Vec<String>>,
+}
+
+impl File {
+    fn new((place, digest, size): (PathBuf, String, u64)) -> Self {
+        Self { place, digest, size, others: Mutex::default() }
+    }
+
+    /// Its digest in the algorithm of another. Only an index that comes last may tell which one is
+    /// meant, so the file is read again for it, but once.
+    pub(crate) fn digest_like(&self, other: &str) -> Result<String> {
+        let is_alike =
+            |known: &String| digests::algorithm_of(known) == digests::algorithm_of(other);
+        if is_alike(&self.digest) {
+            return Ok(self.digest.clone());
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = others.iter().find(|known| is_alike(known)) {
+            return Ok(known.clone());
+        }
+        let reading = || StoreError::io("read an archive's file");
+        let mut file = std::fs::File::open(&self.place).map_err(reading())?;
+        let mut digesting = Digesting::new(io::sink(), Digester::like(other));
+        io::copy(&mut file, &mut digesting).map_err(reading())?;
+        let found = digesting.digest();
+        others.push(found.clone());
+        Ok(found)
+    }
 }
 
 impl Drop for File {
@@ -76,8 +108,8 @@ impl Store {
             Kind::File => {
                 // Of two with one name the last counts.
                 spooled.files.remove(&name);
-                let (place, digest, size) = self.spool(&mut entry)?;
-                spooled.files.insert(name, File { place, digest, size });
+                let file = File::new(self.spool(&mut entry)?);
+                spooled.files.insert(name, file);
             }
             Kind::Symlink => {
                 let above = Path::new(&name).parent().unwrap_or(Path::new(""));
@@ -99,17 +131,16 @@ impl Store {
 
     /// Writes one stream to the disk, for [`Self::import_layer`].
     pub fn spool_layer(&self, mut reader: impl Read) -> Result<Spooled> {
-        let (place, digest, size) = self.spool(&mut reader)?;
-        Ok(Spooled::single(File { place, digest, size }))
+        Ok(Spooled::single(File::new(self.spool(&mut reader)?)))
     }
 
     /// Writes what a container changed as a layer's stream, for [`Self::import_layer`].
     pub fn spool_container(&self, id: &str) -> Result<Spooled> {
         let upper = self.layout().container_file(id, "upper");
-        let (place, digest, size) = self.spool_with("write a layer", |writer| {
+        let spooled = self.spool_with("write a layer", |writer| {
             container_archive::write_layer(&upper, io::BufWriter::with_capacity(64 * 1024, writer))
         })?;
-        Ok(Spooled::single(File { place, digest, size }))
+        Ok(Spooled::single(File::new(spooled)))
     }
 
     /// Unpacks what [`Self::spool_layer`] received.
@@ -126,7 +157,7 @@ impl Spooled {
 
     /// Whether it is the layer's stream that has nothing in it.
     pub fn is_empty_layer(&self) -> bool {
-        self.file("").is_ok_and(|file| file.digest == blobs::digest_of(&[0; 1024]))
+        self.file("").is_ok_and(|file| file.digest == digests::digest_of(&[0; 1024]))
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {

@@ -4,33 +4,32 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
-
 use crate::Store;
+use crate::atomic;
+use crate::digests::{self, Digester, digest_of};
 use crate::error::{Result, StoreError};
 use crate::room::Modest;
-use crate::{atomic, layout};
 
 /// Passes bytes through and remembers their digest and number.
 #[derive(Debug)]
 pub(crate) struct Digesting<T> {
     pub inner: T,
-    hasher: Sha256,
+    digester: Digester,
     pub count: u64,
 }
 
 impl<T> Digesting<T> {
-    pub(crate) fn new(inner: T) -> Self {
-        Self { inner, hasher: Sha256::new(), count: 0 }
+    pub(crate) fn new(inner: T, digester: Digester) -> Self {
+        Self { inner, digester, count: 0 }
     }
 
-    /// `sha256:…` of what went through.
+    /// Of what went through.
     pub(crate) fn digest(&self) -> String {
-        format!("sha256:{}", hex::encode(self.hasher.clone().finalize()))
+        self.digester.clone().digest()
     }
 
     pub(crate) fn saw(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
+        self.digester.update(bytes);
         self.count += bytes.len() as u64;
     }
 }
@@ -55,11 +54,6 @@ impl<T: Write> Write for Digesting<T> {
     }
 }
 
-/// The digest of some bytes.
-pub fn digest_of(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
-}
-
 impl Store {
     /// Stores a small blob; returns its digest.
     pub(crate) fn put_blob(&self, content: &[u8]) -> Result<String> {
@@ -72,7 +66,7 @@ impl Store {
     }
 
     pub(crate) fn open_blob(&self, digest: &str) -> Result<File> {
-        if !layout::is_digest(digest) {
+        if !digests::is_own(digest) {
             return Err(StoreError::Invalid(format!("invalid digest {digest}")));
         }
         File::open(self.layout().blob(digest))
@@ -102,7 +96,7 @@ impl Store {
     ) -> Result<(PathBuf, String, u64)> {
         let path = self.temporary("spool");
         let file = File::create(&path).map_err(StoreError::io("make a temporary file"))?;
-        let mut writer = Digesting::new(Modest::new(file));
+        let mut writer = Digesting::new(Modest::new(file), Digester::default());
         match write(&mut writer) {
             Ok(()) => Ok((path, writer.digest(), writer.count)),
             Err(source) => {

@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use crate::Store;
 use crate::blobs::Digesting;
 use crate::compression::{self, GZIP};
+use crate::digests::Digester;
 use crate::error::{Result, StoreError};
 use crate::objects::{KnownBlob, LayerRecord};
 
@@ -25,7 +26,8 @@ impl Store {
         seen: impl FnMut(u64) + Send,
     ) -> Result<KnownBlob> {
         let sending = || StoreError::io("send a layer");
-        let mut writer = Digesting::new(Sink { sink, buffer: Vec::with_capacity(CHUNK) });
+        let mut writer =
+            Digesting::new(Sink { sink, buffer: Vec::with_capacity(CHUNK) }, Digester::default());
         let as_it_is = if layer.has_blob() { self.blob_media_type(&layer.blob)? } else { None };
         if as_it_is.is_some() {
             let blob = Seen::new(self.open_blob(&layer.blob)?, seen);

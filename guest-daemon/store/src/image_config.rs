@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Store;
-use crate::blobs::digest_of;
+use crate::digests::{self, digest_of};
+use crate::documents;
 use crate::error::{Result, StoreError};
 use crate::objects::{HistoryRecord, ImageRecord, VERSION};
 use crate::records::{ContainerConfig, HealthConfig};
-use crate::{documents, layout};
 
 /// An image that is made here rather than received.
 #[derive(Clone, Debug, Default)]
@@ -175,7 +175,7 @@ pub fn read_image(document: &[u8]) -> Result<ImageRecord> {
 pub(crate) fn parse(id: &str, bytes: &[u8]) -> Result<ImageRecord> {
     let document: Document = documents::parse("image configuration", bytes)?;
     let layers = document.rootfs.diff_ids.unwrap_or_default();
-    if let Some(wrong) = layers.iter().find(|layer| !layout::is_digest(layer)) {
+    if let Some(wrong) = layers.iter().find(|layer| !digests::is_own(layer)) {
         return Err(StoreError::Invalid(format!("invalid diffID {wrong}")));
     }
     Ok(ImageRecord {

@@ -9,6 +9,7 @@ use crate::blobs::Digesting;
 use crate::compress::Seen;
 use crate::compression::{self, Compression};
 use crate::database::{Change, Table};
+use crate::digests::{self, Digester};
 use crate::error::{Result, StoreError};
 use crate::frame_write::FrameWriter;
 use crate::objects::{LayerRecord, VERSION};
@@ -41,7 +42,7 @@ impl Store {
         seen: impl FnMut(u64) + Send,
     ) -> Result<LayerRecord> {
         if let Some(expected) = expected {
-            if !layout::is_digest(expected) {
+            if !digests::is_own(expected) {
                 return Err(StoreError::Invalid(format!("invalid diffID {expected}")));
             }
             if let Some(known) = self.layer(expected)? {
@@ -150,7 +151,8 @@ pub(crate) fn unpack_into(archive: impl Read + Send, folder: &Path) -> Result<Un
     let frame = FrameWriter::new(BufWriter::new(Modest::new(file))).map_err(writing())?;
     let (compression, reader) =
         compression::decompress(archive).map_err(StoreError::io("read a layer"))?;
-    let mut reader = Digesting::new(io::BufReader::with_capacity(64 * 1024, reader));
+    let mut reader =
+        Digesting::new(io::BufReader::with_capacity(64 * 1024, reader), Digester::default());
     let size = unpack::unpack(&mut reader, &diff, &layout::aside_in(folder), &frame)
         .map_err(StoreError::io("unpack a layer"))?;
     drain(&mut frame.watch(&mut reader)).map_err(StoreError::io("read a layer"))?;
@@ -176,7 +178,7 @@ pub fn chain_ids(diff_ids: &[String]) -> Vec<String> {
     for diff_id in diff_ids {
         let next = match chain.last() {
             None => diff_id.clone(),
-            Some(below) => crate::blobs::digest_of(format!("{below} {diff_id}").as_bytes()),
+            Some(below) => crate::digests::digest_of(format!("{below} {diff_id}").as_bytes()),
         };
         chain.push(next);
     }

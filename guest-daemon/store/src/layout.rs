@@ -126,10 +126,3 @@ pub(crate) fn aside_in(layer: &Path) -> PathBuf {
 fn hex_of(digest: &str) -> &str {
     digest.strip_prefix("sha256:").unwrap_or(digest)
 }
-
-/// Whether this is `sha256:` and 64 lower-case hex digits, so that it can be part of a path.
-pub(crate) fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
-}

@@ -9,10 +9,11 @@ use bytes::Bytes;
 
 use crate::Store;
 use crate::blobs::Digesting;
+use crate::digests::{self, Digester};
 use crate::error::{Result, StoreError};
 use crate::layers::unpack_into;
 use crate::objects::LayerRecord;
-use crate::{layout, trees};
+use crate::trees;
 
 /// Parts on their way from one thread to the other; each has some ten kilobytes.
 const QUEUE: usize = 16;
@@ -36,7 +37,7 @@ impl Store {
     ) -> Result<LayerRecord> {
         let checked = Some(&expected.blob).filter(|blob| !blob.is_empty());
         for digest in checked.into_iter().chain([&expected.diff_id]) {
-            if !layout::is_digest(digest) {
+            if !digests::is_own(digest) {
                 return Err(StoreError::Invalid(format!("invalid digest {digest}")));
             }
         }
@@ -80,7 +81,7 @@ fn check(
     parts: impl Iterator<Item = io::Result<Bytes>>,
     sender: SyncSender<Bytes>,
 ) -> Result<String> {
-    let mut digesting = Digesting::new(());
+    let mut digesting = Digesting::new((), Digester::default());
     let mut sender = Some(sender);
     for part in parts {
         let part = part.map_err(StoreError::io("receive a layer"))?;

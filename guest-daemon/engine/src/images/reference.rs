@@ -1,5 +1,7 @@
 //! Names of images, as Docker understands them: `busybox` is `docker.io/library/busybox:latest`.
 
+use engine_store::digests::is_digest;
+
 use crate::error::{Error, Result};
 use crate::ids;
 
@@ -176,13 +178,6 @@ fn is_tag(tag: &str) -> bool {
     tag.len() <= LONGEST_TAG
         && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
-}
-
-/// Whether registries can mean something by it. Images themselves are known by the first kind.
-pub fn is_digest(text: &str) -> bool {
-    let kinds = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
-    text.split_once(':')
-        .is_some_and(|(algorithm, hex)| kinds.contains(&(algorithm, hex.len())) && ids::is_hex(hex))
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::{Tar, gzip, store, with_checksums};
 use crate::archive_save::SavedName;
+use crate::digests::{Digester, digest_of};
 use crate::objects::ImageRecord;
-use crate::{ArchivePlatform, ArchivedImage, Choice, SavedImage, Store, StoreError, blobs};
+use crate::{ArchivePlatform, ArchivedImage, Choice, SavedImage, Store, StoreError};
 
 /// An archive of one image with one layer.
 pub(crate) fn docker_archive(layer: &[u8], diff_id: &str, tag: &str) -> Vec<u8> {
@@ -76,7 +77,7 @@ fn a_docker_archive_is_loaded_plain_or_compressed() {
         |data: &[u8]| zstd::encode_all(data, 1).unwrap(),
     ] {
         let (_folder, store) = store();
-        let archive = docker_archive(&layer(), &blobs::digest_of(&layer()), "busybox:latest");
+        let archive = docker_archive(&layer(), &digest_of(&layer()), "busybox:latest");
         let loaded = load(&store, &pack(&archive)).unwrap();
         assert_eq!(loaded[0].names, ["busybox:latest"]);
         let diff = store.layout().layer_diff(&loaded[0].record.layers[0]);
@@ -91,7 +92,7 @@ fn a_layer_whose_content_is_not_what_the_configuration_says_is_refused() {
     let (_folder, store) = store();
     let wrong = format!("sha256:{}", "0".repeat(64));
     let error = load(&store, &docker_archive(&layer(), &wrong, "a:1")).unwrap_err();
-    let found = blobs::digest_of(&layer());
+    let found = digest_of(&layer());
     let text = format!("invalid diffID for layer 0: expected {wrong:?}, got {found:?}");
     assert_eq!(error.to_string(), text);
     assert!(store.layers().unwrap().is_empty());
@@ -101,7 +102,7 @@ fn a_layer_whose_content_is_not_what_the_configuration_says_is_refused() {
 #[test]
 fn a_layer_is_unpacked_once() {
     let (_folder, store) = store();
-    let archive = docker_archive(&layer(), &blobs::digest_of(&layer()), "a:1");
+    let archive = docker_archive(&layer(), &digest_of(&layer()), "a:1");
     let mut steps = Vec::new();
     for _ in 0..2 {
         let spooled = store.spool_archive(archive.as_slice()).unwrap();
@@ -120,7 +121,7 @@ fn a_layer_is_unpacked_once() {
 fn what_is_saved_can_be_loaded_elsewhere_with_the_same_ids() {
     let (_folder, first) = store();
     let packed = gzip(&layer());
-    let archive = docker_archive(&packed, &blobs::digest_of(&layer()), "a:1");
+    let archive = docker_archive(&packed, &digest_of(&layer()), "a:1");
     let loaded = load(&first, &archive).unwrap();
     let name = SavedName {
         familiar: "a:1".into(),
@@ -139,7 +140,7 @@ fn what_is_saved_can_be_loaded_elsewhere_with_the_same_ids() {
 #[test]
 fn an_oci_layout_is_loaded_and_its_digests_are_checked() {
     let (_folder, first) = store();
-    let archive = docker_archive(&layer(), &blobs::digest_of(&layer()), "a:1");
+    let archive = docker_archive(&layer(), &digest_of(&layer()), "a:1");
     let loaded = load(&first, &archive).unwrap();
     let name = SavedName {
         familiar: "a:1".into(),
@@ -165,27 +166,42 @@ fn an_oci_layout_is_loaded_and_its_digests_are_checked() {
 
 /// An OCI layout: what `index` makes of the manifests' digests for amd64 and arm64.
 fn layout(index: impl FnOnce(&str, &str, &mut Vec<Vec<u8>>) -> serde_json::Value) -> Vec<u8> {
+    layout_in("sha256", index)
+}
+
+fn digest_in(algorithm: &str, content: &[u8]) -> String {
+    let mut digester = Digester::like(&format!("{algorithm}:"));
+    digester.update(content);
+    digester.digest()
+}
+
+/// The same with digests of another algorithm.
+fn layout_in(
+    algorithm: &str,
+    index: impl FnOnce(&str, &str, &mut Vec<Vec<u8>>) -> serde_json::Value,
+) -> Vec<u8> {
+    let digest = |content: &[u8]| digest_in(algorithm, content);
     let (mut blobs, mut manifests) = (vec![gzip(&layer())], Vec::new());
     for architecture in ["amd64", "arm64"] {
-        let diff_id = blobs::digest_of(&layer());
+        let diff_id = digest_of(&layer());
         let config = json!({
             "architecture": architecture, "os": "linux",
             "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         });
         let config = config.to_string().into_bytes();
         let manifest = json!({
-            "schemaVersion": 2, "config": {"digest": blobs::digest_of(&config)},
-            "layers": [{"digest": blobs::digest_of(&blobs[0])}],
+            "schemaVersion": 2, "config": {"digest": digest(&config)},
+            "layers": [{"digest": digest(&blobs[0])}],
         });
         let manifest = manifest.to_string().into_bytes();
-        manifests.push(blobs::digest_of(&manifest));
+        manifests.push(digest(&manifest));
         blobs.extend([config, manifest]);
     }
     let index = index(&manifests[0], &manifests[1], &mut blobs).to_string();
     let mut archive = Tar::new().file("index.json", index.as_bytes());
     for blob in blobs {
-        let name = format!("blobs/{}", blobs::digest_of(&blob).replace(':', "/"));
-        archive = archive.file(&name, &blob);
+        let name = format!("blobs/{}", digest(&blob).replace(':', "/"));
+        archive = archive.pax(&[("path", name.as_bytes())]).file("blob", &blob);
     }
     archive.done()
 }
@@ -202,7 +218,7 @@ fn of_an_image_for_several_platforms_the_wanted_one_is_loaded() {
         let all = json!({"manifests": [attestation, entry(arm, "arm64"), entry(amd, "amd64")]});
         blobs.push(all.to_string().into_bytes());
         let name = json!({"io.containerd.image.name": "docker.io/library/a:1"});
-        let digest = blobs::digest_of(blobs.last().unwrap());
+        let digest = digest_of(blobs.last().unwrap());
         json!({"manifests": [{"digest": digest, "annotations": name}]})
     });
     let flat = layout(|amd, arm, _| {
@@ -227,8 +243,35 @@ fn of_an_image_for_several_platforms_the_wanted_one_is_loaded() {
 }
 
 #[test]
+fn a_layout_may_have_digests_of_every_algorithm_and_each_is_checked() {
+    let only_amd =
+        |amd: &str, _: &str, _: &mut Vec<Vec<u8>>| json!({"manifests": [entry(amd, "amd64")]});
+    let usual = load(&store().1, &layout(only_amd)).unwrap()[0].record.id.clone();
+    for algorithm in ["sha384", "sha512"] {
+        let (_folder, first) = store();
+        let loaded = load(&first, &layout_in(algorithm, only_amd)).unwrap();
+        assert_eq!(loaded[0].record.id, usual, "what it is has nothing to do with the layout");
+        let sh = first.layout().layer_diff(&digest_of(&layer())).join("bin/sh");
+        assert_eq!(std::fs::read(sh).unwrap(), b"#!");
+
+        let (_folder, second) = store();
+        let archive = layout_in(algorithm, only_amd);
+        let layer = gzip(&layer());
+        let at = archive.windows(layer.len()).position(|window| window == layer).unwrap();
+        let mut other = archive;
+        // Of a gzip stream this byte says where it was made.
+        other[at + 9] ^= 1;
+        let Err(StoreError::WrongDigest { expected, .. }) = load(&second, &other) else {
+            panic!("a layer that was not checked, with {algorithm}")
+        };
+        assert_eq!(expected, digest_in(algorithm, &layer));
+        assert_eq!(std::fs::read_dir(second.layout().temporary()).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn layers_of_old_archives_may_be_links() {
-    let diff_id = blobs::digest_of(&layer());
+    let diff_id = digest_of(&layer());
     let config = json!({
         "architecture": "amd64", "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [diff_id, diff_id, diff_id]},
@@ -249,7 +292,7 @@ fn layers_of_old_archives_may_be_links() {
 #[test]
 fn what_an_archive_lacks_is_told_and_nothing_stays() {
     let (_folder, store) = store();
-    let diff_id = blobs::digest_of(&layer());
+    let diff_id = digest_of(&layer());
     let with = |manifest: &str, os: &str| {
         let config = json!({"os": os, "architecture": "amd64", "rootfs": {"diff_ids": [diff_id]}});
         Tar::new()
@@ -284,7 +327,7 @@ fn what_is_no_archive_of_images_is_refused() {
 #[test]
 fn a_damaged_image_is_loaded_or_refused() {
     let layer = Tar::new().file("file", b"content").done();
-    let archive = docker_archive(&layer, &blobs::digest_of(&layer), "a:1");
+    let archive = docker_archive(&layer, &digest_of(&layer), "a:1");
     let (_folder, store) = store();
     fuzz::rounds(&[archive, gzip(&layer)], |bytes| {
         if let Ok(spooled) = store.spool_archive(with_checksums(bytes).as_slice()) {
