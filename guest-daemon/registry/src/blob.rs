@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::Error;
-use engine::digests::Digester;
 use engine::images::ByteStream;
 use engine::ports::{Descriptor, Waiting};
 use futures::StreamExt;
@@ -36,14 +35,10 @@ struct Download {
     skip: u64,
     failures: usize,
     failed_at: u64,
-    /// Of a digest that the engine does not check itself.
-    checking: Option<Digester>,
     waiting: Waiting,
 }
 
 pub(crate) fn stream(repository: Arc<Inner>, blob: Descriptor, waiting: Waiting) -> ByteStream {
-    let own = !blob.digest.starts_with("sha256:");
-    let checking = own.then(|| Digester::like(&blob.digest));
     let download = Download {
         repository,
         blob,
@@ -53,7 +48,6 @@ pub(crate) fn stream(repository: Arc<Inner>, blob: Descriptor, waiting: Waiting)
         skip: 0,
         failures: 0,
         failed_at: 0,
-        checking,
         waiting,
     };
     futures::stream::try_unfold(download, |mut download| async move {
@@ -71,12 +65,7 @@ impl Download {
         while self.offset < self.blob.size {
             match self.part().await {
                 Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => {
-                    if let Some(checking) = &mut self.checking {
-                        checking.update(&bytes);
-                    }
-                    return Ok(Some(bytes));
-                }
+                Ok(bytes) => return Ok(Some(bytes)),
                 Err(failure) => self.recover(failure).await?,
             }
         }
@@ -175,15 +164,9 @@ impl Download {
     /// The end: one byte more would be a lie about the size.
     async fn nothing_more(&mut self) -> Asked<Option<Bytes>> {
         match self.read().await {
-            Ok(Some(more)) if !more.is_empty() => return Err(self.too_long()),
-            _ => {}
+            Ok(Some(more)) if !more.is_empty() => Err(self.too_long()),
+            _ => Ok(None),
         }
-        if self.checking.take().is_some_and(|checking| checking.digest() != self.blob.digest) {
-            let digest = &self.blob.digest;
-            let text = format!("filesystem layer verification failed for digest {digest}");
-            return Err(Failure::wrong(text));
-        }
-        Ok(None)
     }
 
     fn too_long(&self) -> Failure {

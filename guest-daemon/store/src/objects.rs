@@ -213,7 +213,7 @@ pub struct LayerRecord {
     pub size: u64,
     /// Bytes of the tar. Layers from before frames have none, and are kept as received, too.
     pub tar_size: Option<u64>,
-    /// The tar as it was received, perhaps compressed.
+    /// The tar as it was received, perhaps compressed: by the digest that it had, or by its sha256.
     pub blob: String,
     pub blob_size: u64,
     /// What registries call a blob so compressed; empty when they know no such.

@@ -21,7 +21,7 @@ const QUEUE: usize = 16;
 /// What a layer has to be.
 #[derive(Clone, Debug)]
 pub struct ExpectedLayer {
-    /// `sha256:…` of the bytes as they come. Empty where somebody else has checked them.
+    /// `sha256:…`, or of another algorithm, of the bytes as they come.
     pub blob: String,
     pub size: u64,
     /// `sha256:…` of the tar within.
@@ -35,9 +35,11 @@ impl Store {
         expected: &ExpectedLayer,
         parts: impl Iterator<Item = io::Result<Bytes>> + Send,
     ) -> Result<LayerRecord> {
-        let checked = Some(&expected.blob).filter(|blob| !blob.is_empty());
-        for digest in checked.into_iter().chain([&expected.diff_id]) {
-            if !digests::is_own(digest) {
+        let ExpectedLayer { blob, diff_id, .. } = expected;
+        for (digest, fits) in
+            [(blob, digests::is_digest(blob)), (diff_id, digests::is_own(diff_id))]
+        {
+            if !fits {
                 return Err(StoreError::Invalid(format!("invalid digest {digest}")));
             }
         }
@@ -63,25 +65,24 @@ impl Store {
             (checking.join(), unpacked)
         });
         // Wrong bytes are also no good archive; that they are wrong explains it.
-        let blob =
-            checked.map_err(|_| StoreError::Invalid("a layer could not be received".into()))??;
+        checked.map_err(|_| StoreError::Invalid("a layer could not be received".into()))??;
         let unpacked = unpacked?;
         if unpacked.diff_id != expected.diff_id {
             return Err(StoreError::Invalid(
                 "layers from manifest don't match image configuration".into(),
             ));
         }
-        self.keep_layer(unpacked.record(&blob, expected.size), folder)
+        self.keep_layer(unpacked.record(&expected.blob, expected.size), folder)
     }
 }
 
-/// Passes the bytes on, and checks them. Their digest.
+/// Passes the bytes on, and checks them.
 fn check(
     expected: &ExpectedLayer,
     parts: impl Iterator<Item = io::Result<Bytes>>,
     sender: SyncSender<Bytes>,
-) -> Result<String> {
-    let mut digesting = Digesting::new((), Digester::default());
+) -> Result<()> {
+    let mut digesting = Digesting::new((), Digester::like(&expected.blob));
     let mut sender = Some(sender);
     for part in parts {
         let part = part.map_err(StoreError::io("receive a layer"))?;
@@ -94,9 +95,8 @@ fn check(
             sender = None;
         }
     }
-    let digest = digesting.digest();
-    if digesting.count == expected.size && (expected.blob.is_empty() || digest == expected.blob) {
-        return Ok(digest);
+    if digesting.count == expected.size && digesting.digest() == expected.blob {
+        return Ok(());
     }
     Err(StoreError::Invalid(format!(
         "filesystem layer verification failed for digest {}",

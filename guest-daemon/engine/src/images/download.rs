@@ -238,9 +238,7 @@ async fn land(
 ) -> Result<()> {
     let store = images.inner.store.clone();
     let Descriptor { digest, size, .. } = wanted.blob;
-    // What has a digest of another algorithm is checked on its way.
-    let blob = if digest.starts_with("sha256:") { digest } else { String::new() };
-    let expected = ExpectedLayer { blob, size, diff_id: wanted.diff_id.clone() };
+    let expected = ExpectedLayer { blob: digest, size, diff_id: wanted.diff_id.clone() };
     blocking(move || {
         store.receive_layer(&expected, std::iter::from_fn(move || parts.blocking_recv()))
     })

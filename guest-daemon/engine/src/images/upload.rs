@@ -70,7 +70,7 @@ impl Push {
             .filter(|(_, name)| name.path() != self.asked.path())
             .take(MOST_MOUNTS);
         for (blob, name) in beside {
-            if self.repository.mount(&blob.digest, &name).await? {
+            if self.repository.mount(&blob.digest, &name).await? && self.has_taken(blob).await? {
                 let status = format!("Mounted from {}", name.path());
                 self.status(&layer.diff_id, &status, 0, 0).await;
                 return Ok(Some(blob.clone()));
@@ -79,19 +79,32 @@ impl Push {
         Ok(None)
     }
 
-    /// One of each form, first what this repository was known to have, then the newest.
+    /// Whether a blob that was taken over is there: Docker's registry says so of another algorithm's
+    /// digest, too, and then does not find what it is for.
+    async fn has_taken(&self, blob: &KnownBlob) -> Result<bool> {
+        Ok(is_usual(blob) || self.repository.has_blob(&blob.digest).await?)
+    }
+
+    /// One of each form, first what this repository was known to have, then the newest. Not every
+    /// registry knows every algorithm, but one that has had such a digest does.
     fn forms<'a>(&self, known: &'a [KnownBlob]) -> Vec<&'a KnownBlob> {
         let here = self.asked.repository();
         let (own, others): (Vec<_>, Vec<_>) =
             known.iter().rev().partition(|blob| blob.repository == here);
         let mut forms: Vec<&KnownBlob> = Vec::new();
         for blob in own.into_iter().chain(others) {
-            if forms.iter().all(|form| form.digest != blob.digest) {
+            let is_understood = is_usual(blob) || self.is_beside(blob);
+            if is_understood && forms.iter().all(|form| form.digest != blob.digest) {
                 forms.push(blob);
             }
         }
         forms.truncate(MOST_CHECKS);
         forms
+    }
+
+    /// Whether the registry is known to have it, wherever.
+    fn is_beside(&self, blob: &KnownBlob) -> bool {
+        Reference::parse(&blob.repository).is_ok_and(|name| name.domain() == self.asked.domain())
     }
 
     /// Sends it, again after a while when that fails.
@@ -188,4 +201,9 @@ impl Push {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
+}
+
+/// Whether its digest is of the algorithm that every registry knows.
+fn is_usual(blob: &KnownBlob) -> bool {
+    blob.digest.starts_with("sha256:")
 }

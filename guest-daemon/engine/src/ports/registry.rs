@@ -102,7 +102,7 @@ impl std::fmt::Debug for Credentials {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
     pub media_type: String,
-    /// `sha256:…`
+    /// `sha256:…`, or of another algorithm.
     pub digest: String,
     pub size: u64,
 }

@@ -133,12 +133,9 @@ async fn digests_of_other_algorithms_are_checked_as_well() {
         assert!(error.to_string().contains("manifest verification failed"), "{error}");
         let right = engine::ports::Descriptor { digest: of(&content()), ..descriptor(&content()) };
         assert!(repository.document(&right).await.is_ok());
-        assert_eq!(read(&*repository, &right).await.unwrap(), content());
         let wrong = engine::ports::Descriptor { digest: of(b"other"), ..right };
         let error = repository.document(&wrong).await.unwrap_err();
         assert!(error.to_string().contains("image config verification failed"), "{error}");
-        let error = read(&*repository, &wrong).await.unwrap_err();
-        assert!(error.contains("filesystem layer verification failed"), "{error}");
     }
 }
 

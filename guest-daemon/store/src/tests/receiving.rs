@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tar::EntryType;
 
 use super::{Tar, gzip, store};
+use crate::digests::Digester;
 use crate::{ExpectedLayer, Store, StoreError, digest_of};
 
 fn expected(blob: &[u8], tar: &[u8]) -> ExpectedLayer {
@@ -68,6 +69,32 @@ fn wrong_missing_and_superfluous_bytes_leave_nothing() {
     let cut = parts(&blob).into_iter().take(1).chain([Err(io::ErrorKind::ConnectionReset.into())]);
     store.receive_layer(&wanted, cut).unwrap_err();
     assert_empty(&store);
+}
+
+#[test]
+fn a_layer_is_checked_and_remembered_by_the_digest_that_it_is_asked_for_by() {
+    let (tar, blob) = (layer(), gzip(&layer()));
+    for algorithm in ["sha384", "sha512"] {
+        let mut digester = Digester::like(&format!("{algorithm}:"));
+        digester.update(&blob);
+        let wanted = ExpectedLayer { blob: digester.digest(), ..expected(&blob, &tar) };
+        let (_folder, store) = store();
+        let mut other = blob.clone();
+        // Of a gzip stream this byte says where it was made.
+        other[9] ^= 1;
+        let error = store.receive_layer(&wanted, parts(&other).into_iter()).unwrap_err();
+        let text = format!("filesystem layer verification failed for digest {}", wanted.blob);
+        assert_eq!(error.to_string(), text);
+        assert_empty(&store);
+        let layer = store.receive_layer(&wanted, parts(&blob).into_iter()).unwrap();
+        store.note_claim(&layer.diff_id, "reg.lan/tool", &wanted.blob).unwrap();
+        let layer = store.layer(&layer.diff_id).unwrap().unwrap();
+        let known = store.known_blobs(&layer).unwrap().pop().unwrap();
+        assert_eq!((known.repository.as_str(), known.digest), ("reg.lan/tool", wanted.blob));
+        // What its blob was has no place on the disk that could be in the way of anything.
+        store.remove_layers(&[layer.diff_id]).unwrap();
+        assert_empty(&store);
+    }
 }
 
 #[test]

@@ -75,9 +75,14 @@ async fn a_layer_is_taken_over_from_where_the_registry_has_it() {
 
 /// A world that has but pulled what it pushed before.
 async fn pulled() -> World {
+    pulled_by("sha256").await
+}
+
+async fn pulled_by(algorithm: &str) -> World {
     let world = World::new().await;
     world.import("reg.lan/tool:1", &[]).await;
     push(&world, "reg.lan/tool", "1").await;
+    world.remote.rename_layers("reg.lan/tool:1", algorithm);
     let id = world.engine.images.inspect("reg.lan/tool:1").unwrap().id;
     world.engine.images.remove(&id, true, true).await.unwrap();
     pull(&world, "reg.lan/tool", "1").await;
@@ -93,6 +98,31 @@ async fn a_layer_that_was_pulled_is_taken_over_from_where_it_came() {
     assert!(texts(&lines).contains(&"Mounted from tool".to_owned()), "{lines:?}");
     let lines = push(&world, "reg.lan/tool", "1").await;
     assert!(texts(&lines).contains(&"Layer already exists".to_owned()), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_layer_that_came_by_a_digest_of_another_algorithm_is_taken_over_by_that() {
+    let world = pulled_by("sha512").await;
+    world.engine.images.tag("reg.lan/tool:1", "reg.lan/copy", "1").await.unwrap();
+    let lines = push(&world, "reg.lan/copy", "1").await;
+    assert!(texts(&lines).contains(&"Mounted from tool".to_owned()), "{lines:?}");
+    let asked = world.remote.asked();
+    assert!(asked.iter().any(|asked| asked.starts_with("mount sha512:")), "{asked:?}");
+    world.engine.images.tag("reg.lan/tool:1", "other.lan/tool", "1").await.unwrap();
+    let lines = push(&world, "other.lan/tool", "1").await;
+    assert!(texts(&lines).contains(&"Pushed".to_owned()), "{lines:?}");
+    let asked = world.remote.asked();
+    assert!(asked.iter().all(|asked| !asked.contains("sha512:")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_layer_that_a_registry_did_not_take_over_after_all_is_sent() {
+    let world = pulled_by("sha512").await;
+    world.remote.lose_mounts();
+    world.engine.images.tag("reg.lan/tool:1", "reg.lan/copy", "1").await.unwrap();
+    let lines = push(&world, "reg.lan/copy", "1").await;
+    assert!(texts(&lines).contains(&"Pushed".to_owned()), "{lines:?}");
+    assert!(matches!(lines.last(), Some(Progress::Pushed { .. })), "{lines:?}");
 }
 
 #[tokio::test]

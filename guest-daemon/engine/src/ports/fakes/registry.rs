@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine_store::digest_of;
+use engine_store::digests::Digester;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::{Error, Kind, Result};
@@ -38,6 +39,8 @@ struct State {
     files: BTreeMap<String, Vec<u8>>,
     /// Digests that the policy does not let in.
     distrusted: BTreeSet<String>,
+    /// What is taken over from another repository is not found afterwards.
+    loses_mounts: bool,
 }
 
 impl FakeRegistry {
@@ -81,6 +84,26 @@ impl FakeRegistry {
         put(&mut self.state(), &parse(name), INDEX, content)
     }
 
+    /// Has the layers of `name:tag` by digests of another algorithm from now on.
+    pub fn rename_layers(&self, name: &str, algorithm: &str) {
+        let (name, mut state) = (parse(name), self.state());
+        let repository = name.repository();
+        let tag = name.tag.clone().unwrap_or_default();
+        let found = state.manifests.get(&repository).and_then(|all| all.get(&tag)).cloned();
+        let Some(Content::Image { config, mut layers }) = found.map(|found| found.content) else {
+            panic!("{repository} has no image {tag}")
+        };
+        let blobs = state.blobs.entry(repository).or_default();
+        for layer in &mut layers {
+            let content = blobs.remove(&layer.digest).unwrap_or_default();
+            let mut digester = Digester::like(&format!("{algorithm}:"));
+            digester.update(&content);
+            layer.digest = digester.digest();
+            blobs.insert(layer.digest.clone(), content);
+        }
+        put(&mut state, &name, MANIFEST, Content::Image { config, layers });
+    }
+
     /// Puts a file on the web.
     pub fn add_file(&self, address: &str, content: Vec<u8>) {
         self.state().files.insert(address.to_owned(), content);
@@ -101,6 +124,11 @@ impl FakeRegistry {
     /// From now on an image of this digest is refused.
     pub fn distrust(&self, digest: &str) {
         self.state().distrusted.insert(digest.to_owned());
+    }
+
+    /// From now on says of blobs that they were taken over, and does not have them.
+    pub fn lose_mounts(&self) {
+        self.state().loses_mounts = true;
     }
 
     /// Sends all blobs as they are again.
@@ -241,6 +269,9 @@ impl Repository for FakeRepository {
         let mut state = self.ask(format!("mount {digest} {}", from.repository()));
         let all = state.blobs.get(&from.repository());
         let Some(blob) = all.and_then(|all| all.get(digest)).cloned() else { return Ok(false) };
+        if state.loses_mounts {
+            return Ok(true);
+        }
         state.blobs.entry(self.name.clone()).or_default().insert(digest.to_owned(), blob);
         Ok(true)
     }
