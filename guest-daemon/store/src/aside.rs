@@ -5,14 +5,13 @@
 //! is used twice.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use crate::walk::{self, Tree};
-use crate::{beneath, trees};
+use crate::trees;
 
 /// Where such files go. The folder is made for the first of them.
 #[derive(Debug)]
@@ -28,42 +27,36 @@ impl Aside {
 
     /// Takes a name away, with all that is below it.
     pub(crate) fn put(&mut self, above: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
+        let mut keep = |folder: BorrowedFd<'_>, name: &Path| self.keep(folder, name);
+        Ok(trees::remove_with(above, name, &mut keep)?)
+    }
+
+    fn keep(&mut self, above: BorrowedFd<'_>, name: &Path) -> Result<(), Errno> {
         let stat = match rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(()),
             other => other?,
         };
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            let top = beneath::open_child(above, name, flags)?;
-            let walked = vec![top.try_clone()?];
-            walk::walk(Tree::OneLayer, walked, &mut |path, _, stat| {
-                self.keep(top.as_fd(), path, stat)
-            })?;
-        } else {
-            self.keep(above, name, &stat)?;
-        }
-        Ok(trees::remove_at(above, name)?)
-    }
-
-    fn keep(&mut self, above: BorrowedFd<'_>, path: &Path, stat: &Stat) -> io::Result<()> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind != FileType::RegularFile || stat.st_size == 0 {
             return Ok(());
         }
-        let name = PathBuf::from(stat.st_ino.to_string());
+        let inode = PathBuf::from(stat.st_ino.to_string());
         let only_new = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(above, path, self.folder()?, &name, only_new) {
-            // Another name of this very file was here before, or no record speaks of it.
-            Ok(()) | Err(Errno::EXIST | Errno::NAMETOOLONG) => Ok(()),
-            Err(error) => Err(error.into()),
+        match rustix::fs::renameat_with(above, name, self.folder()?, &inode, only_new) {
+            // Another name of this very file was here before.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    fn folder(&mut self) -> io::Result<&OwnedFd> {
+    fn folder(&mut self) -> Result<&OwnedFd, Errno> {
         let folder = match self.folder.take() {
             Some(folder) => folder,
             None => {
-                std::fs::create_dir_all(&self.place)?;
+                match rustix::fs::mkdir(&self.place, Mode::from_raw_mode(0o700)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error),
+                }
                 trees::open_directory(&self.place)?
             }
         };

@@ -9,6 +9,7 @@ mod opening;
 mod pushing;
 mod rebuilding;
 mod receiving;
+mod removing;
 mod unpacking;
 mod volumes;
 

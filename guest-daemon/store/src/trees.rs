@@ -28,12 +28,22 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 }
 
 pub(crate) fn remove_at(above: BorrowedFd<'_>, name: &Path) -> std::result::Result<(), Errno> {
-    match rustix::fs::unlinkat(above, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(error) => return Err(error),
+    remove_with(above, name, &mut |_, _| Ok(()))
+}
+
+/// The same; each name is shown before it is removed, and may be moved away then. A tree is never
+/// too deep or too wide for that: few folders are open at once, nothing calls itself, and what it
+/// takes grows with the number of names alone.
+pub(crate) fn remove_with(
+    above: BorrowedFd<'_>,
+    name: &Path,
+    show: &mut dyn FnMut(BorrowedFd<'_>, &Path) -> std::result::Result<(), Errno>,
+) -> std::result::Result<(), Errno> {
+    if !is_folder_left(above, name, show)? {
+        return Ok(());
     }
     let mut emptying = vec![Emptying::open(above, name)?];
+    let mut lifted = 0;
     loop {
         let depth = emptying.len();
         let Some(folder) = emptying.last_mut() else { return Ok(()) };
@@ -44,17 +54,29 @@ pub(crate) fn remove_at(above: BorrowedFd<'_>, name: &Path) -> std::result::Resu
             rustix::fs::unlinkat(above, &name, AtFlags::REMOVEDIR)?;
             continue;
         };
-        match rustix::fs::unlinkat(&folder.folder, &child, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => continue,
-            Err(Errno::ISDIR | Errno::PERM) => {}
-            Err(error) => return Err(error),
+        if !is_folder_left(folder.folder.as_fd(), &child, show)? {
+            continue;
         }
         if depth < OPEN_FOLDERS {
             let below = Emptying::open(folder.folder.as_fd(), &child)?;
             emptying.push(below);
         } else {
-            lift(&mut emptying, &child)?;
+            lift(&mut emptying, &child, &mut lifted)?;
         }
+    }
+}
+
+/// Removes a name. Whether it is a folder, which is still there then.
+fn is_folder_left(
+    above: BorrowedFd<'_>,
+    name: &Path,
+    show: &mut dyn FnMut(BorrowedFd<'_>, &Path) -> std::result::Result<(), Errno>,
+) -> std::result::Result<bool, Errno> {
+    show(above, name)?;
+    match rustix::fs::unlinkat(above, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(false),
+        Err(Errno::ISDIR | Errno::PERM) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
@@ -88,19 +110,24 @@ impl Emptying {
     }
 }
 
-/// Moves a child of the deepest folder to the topmost one.
-fn lift(emptying: &mut [Emptying], child: &Path) -> std::result::Result<(), Errno> {
+/// Moves a child of the deepest folder to the topmost one, which will find it there. No number is
+/// tried twice, or many such children would take for ever.
+fn lift(
+    emptying: &mut [Emptying],
+    child: &Path,
+    number: &mut u64,
+) -> std::result::Result<(), Errno> {
     let [top, .., deepest] = emptying else { return Err(Errno::INVAL) };
-    let mut number = 0_u64;
     loop {
         let name = PathBuf::from(format!(".lifted-{number}"));
+        *number += 1;
         let only_new = rustix::fs::RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(&deepest.folder, child, &top.folder, &name, only_new) {
             Ok(()) => {
-                top.children.push(name);
+                top.more = true;
                 return Ok(());
             }
-            Err(Errno::EXIST) => number += 1,
+            Err(Errno::EXIST) => {}
             Err(error) => return Err(error),
         }
     }
