@@ -24,7 +24,7 @@ pub struct SavedImage {
 }
 
 /// A name in its three forms.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedName {
     /// `busybox:latest`
     pub familiar: String,

@@ -20,7 +20,10 @@ impl Images {
         for text in references {
             for (record, names) in self.meant(text)? {
                 match images.iter_mut().find(|image| image.record.id == record.id) {
-                    Some(image) => image.names.extend(names),
+                    Some(image) => {
+                        let known = image.names.clone();
+                        image.names.extend(names.into_iter().filter(|name| !known.contains(name)));
+                    }
                     None => {
                         let (record, document) = ((*record).clone(), Vec::new());
                         images.push(SavedImage { record, names, document });

@@ -40,6 +40,23 @@ async fn what_one_engine_saves_another_loads_with_the_same_id() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_asked_for_twice_is_saved_once() {
+    let world = World::new().await;
+    world.import("tool:1", &[]).await;
+    let asked = ["tool:1", "tool", "docker.io/library/tool:1"].map(str::to_owned);
+    let mut stream = world.engine.images.save(&asked, "").await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(part) = within(stream.next()).await {
+        bytes.extend_from_slice(&part.unwrap());
+    }
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let mut entries = archive.entries().unwrap().map(|entry| entry.unwrap());
+    let manifest = entries.find(|entry| &*entry.path_bytes() == b"manifest.json");
+    let manifest = std::io::read_to_string(manifest.unwrap()).unwrap();
+    assert_eq!(manifest.matches("\"tool:1\"").count(), 1, "{manifest}");
+}
+
+#[tokio::test]
 async fn an_image_without_a_name_is_loaded_by_its_id() {
     let (first, second) = (World::new().await, World::new().await);
     let id = first.import("tool:1", &[]).await;
