@@ -10,6 +10,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use super::leftovers::Leftovers;
 use super::reference::Reference;
 use super::types::{ByteStream, ImportImage, Progress};
+use super::whole::whole;
 use super::{Images, changes, platform};
 use crate::blocking::blocking;
 use crate::config::ContainerConfig;
@@ -81,7 +82,8 @@ impl Images {
             }
         });
         let spooled = self.spool(content.boxed()).await?;
-        let id = self.make_imported(spooled, wanted).await?;
+        let images = self.clone();
+        let id = whole(async move { images.make_imported(spooled, wanted).await }).await?;
         drop(say(id).await);
         Ok(())
     }

@@ -23,6 +23,7 @@ mod sizes;
 mod state;
 mod types;
 mod upload;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -234,13 +235,14 @@ impl Images {
             .collect();
         let store = self.inner.store.clone();
         let (images, references, layers) = blocking(move || {
-            store.commit_images(&images, &references, &[])?;
             let mut layers = BTreeMap::new();
             for diff_id in images.iter().flat_map(|image| &image.layers) {
                 if let Some(layer) = store.layer(diff_id)? {
                     layers.insert(layer.diff_id, layer.size);
                 }
             }
+            // The last that can fail, or the store would have what is not shown.
+            store.commit_images(&images, &references, &[])?;
             Ok((images, references, layers))
         })
         .await?;

@@ -14,6 +14,7 @@ use super::leftovers::Leftovers;
 use super::reference::Reference;
 use super::refusal::told;
 use super::types::Progress;
+use super::whole::whole;
 use super::{Images, platform};
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
@@ -199,7 +200,9 @@ impl Pull {
         if target.digest.is_none() {
             names.push((target.clone(), id.clone()));
         }
-        self.commit(new, names, &id, listed).await
+        let (images, repository) = (self.images.clone(), self.asked.repository());
+        let kept = async move { images.commit_pulled(repository, new, names, &id, listed).await };
+        whole(kept).await
     }
 
     /// The image of an index that is for the platform.
@@ -300,45 +303,6 @@ impl Pull {
             .await
     }
 
-    /// Makes image and names visible; whether the name meant something else before.
-    async fn commit(
-        &self,
-        new: Option<New>,
-        names: Vec<(Reference, String)>,
-        id: &str,
-        listed: Option<Platform>,
-    ) -> Result<bool> {
-        let images = &self.images;
-        let change = images.inner.change.lock().await;
-        let newer = match names.last() {
-            Some((name, id)) => images.state().references.get(&name.canonical()) != Some(id),
-            None => false,
-        };
-        let (mut record, leftovers) = match new {
-            Some(New { record, document, blobs, leftovers }) => {
-                let (store, repository) = (images.inner.store.clone(), self.asked.repository());
-                let kept = blocking(move || {
-                    for (layer, blob) in record.layers.iter().zip(&blobs) {
-                        store.note_claim(layer, &repository, blob)?;
-                    }
-                    store.keep_image(&document)
-                });
-                (kept.await?, Some(leftovers))
-            }
-            None => ((*images.find(id)?).clone(), None),
-        };
-        let listed = listed.map(|platform| platform::shown(&platform));
-        if let Some(platform) = listed.filter(|platform| !record.listed.contains(platform)) {
-            record.listed.push(platform);
-        }
-        images.commit(vec![record], &names).await?;
-        if let Some(leftovers) = leftovers {
-            leftovers.are_needed();
-        }
-        drop(change);
-        Ok(newer)
-    }
-
     /// An image of one platform alone is taken whatever was asked for, but not silently.
     async fn warn_of_platform(&self) {
         let asked = self.asked.canonical();
@@ -356,6 +320,47 @@ impl Pull {
 
     async fn say(&self, id: &str, text: String) {
         drop(self.progress.send(Progress::Message { id: id.to_owned(), text }).await);
+    }
+}
+
+impl Images {
+    /// Makes image and names visible; whether the name meant something else before.
+    async fn commit_pulled(
+        &self,
+        repository: String,
+        new: Option<New>,
+        names: Vec<(Reference, String)>,
+        id: &str,
+        listed: Option<Platform>,
+    ) -> Result<bool> {
+        let change = self.inner.change.lock().await;
+        let newer = match names.last() {
+            Some((name, id)) => self.state().references.get(&name.canonical()) != Some(id),
+            None => false,
+        };
+        let (mut record, leftovers) = match new {
+            Some(New { record, document, blobs, leftovers }) => {
+                let store = self.inner.store.clone();
+                let kept = blocking(move || {
+                    for (layer, blob) in record.layers.iter().zip(&blobs) {
+                        store.note_claim(layer, &repository, blob)?;
+                    }
+                    store.keep_image(&document)
+                });
+                (kept.await?, Some(leftovers))
+            }
+            None => ((*self.find(id)?).clone(), None),
+        };
+        let listed = listed.map(|platform| platform::shown(&platform));
+        if let Some(platform) = listed.filter(|platform| !record.listed.contains(platform)) {
+            record.listed.push(platform);
+        }
+        self.commit(vec![record], &names).await?;
+        if let Some(leftovers) = leftovers {
+            leftovers.are_needed();
+        }
+        drop(change);
+        Ok(newer)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::Images;
 use super::reference::Reference;
 use super::types::Progress;
+use super::whole::whole;
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -129,14 +130,18 @@ impl Push {
 
     /// The image may be found by the digest that it has there.
     async fn remember(&self, name: Reference, id: &str) -> Result<()> {
-        let change = self.images.inner.change.lock().await;
-        let known = self.images.state().references.contains_key(&name.canonical());
-        let here = self.images.state().images.get(id).cloned();
-        if let Some(image) = here.filter(|_| !known) {
-            self.images.commit(vec![(*image).clone()], &[(name, id.to_owned())]).await?;
-        }
-        drop(change);
-        Ok(())
+        let (images, id) = (self.images.clone(), id.to_owned());
+        whole(async move {
+            let change = images.inner.change.lock().await;
+            let known = images.state().references.contains_key(&name.canonical());
+            let here = images.state().images.get(&id).cloned();
+            if let Some(image) = here.filter(|_| !known) {
+                images.commit(vec![(*image).clone()], &[(name, id)]).await?;
+            }
+            drop(change);
+            Ok(())
+        })
+        .await
     }
 
     /// Sends what is missing there; returns all of it, bottom first.

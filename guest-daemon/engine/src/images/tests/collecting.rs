@@ -97,6 +97,34 @@ async fn layers_pinned_when_their_image_goes_go_with_the_pin() {
 }
 
 #[tokio::test]
+async fn a_pull_that_is_being_written_down_is_not_cut_when_its_client_goes() {
+    let mut world = World::new().await;
+    world.remote.add("tool:1", "amd64", &[layer("a")]);
+    let (name, tag) = ("tool".to_owned(), "1".to_owned());
+    let request = PullImage { name, tag, ..PullImage::default() };
+    let mut stream = world.engine.images.pull(request).await.unwrap();
+    loop {
+        let line = within(stream.next()).await.unwrap();
+        if matches!(&line, Progress::Message { text, .. } if text.starts_with("Digest: ")) {
+            break;
+        }
+    }
+    drop(stream);
+    within(async {
+        while world.engine.images.inspect("tool:1").is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    until_only_needed(&world).await;
+    world.restart_daemon().await;
+    let image = world.engine.images.find("tool:1").unwrap();
+    for path in world.engine.images.layer_paths(&image.layers) {
+        assert!(path.join("data/file").exists());
+    }
+}
+
+#[tokio::test]
 async fn an_archive_with_one_bad_image_leaves_nothing_of_the_others() {
     let (first, second) = (World::new().await, World::new().await);
     first.import("tool:1", &[]).await;
