@@ -104,10 +104,10 @@ impl Store {
         if files >= MOST_FILES || spooled.names > NAMES {
             return Err(StoreError::Invalid("the archive has too many files".into()));
         }
+        // Of two with one name the last counts, whatever they are.
         match meta.kind {
             Kind::File => {
-                // Of two with one name the last counts.
-                spooled.files.remove(&name);
+                spooled.forget(&name);
                 let file = File::new(self.spool(&mut entry)?);
                 spooled.files.insert(name, file);
             }
@@ -115,15 +115,9 @@ impl Store {
                 let above = Path::new(&name).parent().unwrap_or(Path::new(""));
                 let link = Path::new(std::str::from_utf8(&meta.link).unwrap_or_default());
                 let target = above.join(link);
-                if let Some(target) = clean_name(target.as_os_str().as_encoded_bytes()) {
-                    spooled.links.insert(name, target);
-                }
+                spooled.link(name, target.as_os_str().as_encoded_bytes());
             }
-            Kind::HardLink => {
-                if let Some(target) = clean_name(&meta.link) {
-                    spooled.links.insert(name, target);
-                }
-            }
+            Kind::HardLink => spooled.link(name, &meta.link),
             Kind::Folder | Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Skip => {}
         }
         Ok(())
@@ -153,6 +147,23 @@ impl Store {
 impl Spooled {
     fn single(file: File) -> Self {
         Self { files: BTreeMap::from([(String::new(), file)]), ..Self::default() }
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.files.remove(name);
+        self.links.remove(name);
+    }
+
+    fn link(&mut self, name: String, target: &[u8]) {
+        let target = clean_name(target);
+        // The other name of a file is no loss of that file.
+        if target.as_ref() == Some(&name) {
+            return;
+        }
+        self.forget(&name);
+        if let Some(target) = target {
+            self.links.insert(name, target);
+        }
     }
 
     /// Whether it is the layer's stream that has nothing in it.

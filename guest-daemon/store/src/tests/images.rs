@@ -290,6 +290,28 @@ fn layers_of_old_archives_may_be_links() {
 }
 
 #[test]
+fn of_two_entries_with_one_name_the_last_counts_whatever_they_are() {
+    let archive = |tar: Tar| {
+        let diff_id = digest_of(&layer());
+        let config = json!({"architecture": "amd64", "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [diff_id]}});
+        let manifest = json!([{"Config": "c.json", "RepoTags": null, "Layers": ["l.tar"]}]);
+        tar.file("c.json", config.to_string().as_bytes())
+            .file("manifest.json", manifest.to_string().as_bytes())
+            .done()
+    };
+    let symlink = tar::EntryType::Symlink;
+    let both = Tar::new().file("right.tar", &layer()).file("wrong.tar", b"");
+    let link_last = both.file("l.tar", b"").link(symlink, "l.tar", "right.tar");
+    let both = Tar::new().file("right.tar", &layer()).file("wrong.tar", b"");
+    let file_last = both.link(symlink, "l.tar", "wrong.tar").file("l.tar", &layer());
+    for tar in [link_last, file_last] {
+        let (_folder, store) = store();
+        assert_eq!(load(&store, &archive(tar)).unwrap()[0].record.layers.len(), 1);
+    }
+}
+
+#[test]
 fn what_an_archive_lacks_is_told_and_nothing_stays() {
     let (_folder, store) = store();
     let diff_id = digest_of(&layer());
