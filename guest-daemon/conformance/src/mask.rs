@@ -19,17 +19,7 @@ const TEXTS: &[(&str, &str)] = &[
 const MOMENTS: &[&str] = &["execDuration"];
 
 /// Members that are numbers of the moment, wherever they stand.
-const NUMBERS: &[&str] = &[
-    "Created",
-    "LayersSize",
-    "Pid",
-    "SharedSize",
-    "Size",
-    "SizeRw",
-    "time",
-    "timeNano",
-    "SizeRootFs",
-];
+const NUMBERS: &[&str] = &["Created", "Pid", "time", "timeNano"];
 
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     TEXTS.iter().filter_map(|(pattern, shown)| Some((Regex::new(pattern).ok()?, *shown))).collect()

@@ -19,8 +19,8 @@ const NO_FOLLOW: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 /// Bytes of names of folders whose times are set later.
 const WAITING: usize = 16 << 20;
 
-/// Makes anything but a hard link, with owner, mode, attributes and times. Returns the bytes
-/// written.
+/// Makes anything but a hard link, with owner, mode, attributes and times. Returns the size that it
+/// then has, as stat(2) tells it of what is no folder.
 pub(crate) fn put(
     content: &mut impl Read,
     folder: &OwnedFd,
@@ -44,7 +44,7 @@ pub(crate) fn put(
             let target = std::ffi::OsStr::from_bytes(&meta.link);
             rustix::fs::symlinkat(target, folder, name)?;
             link_attributes(folder, name, meta)?;
-            return Ok(0);
+            return Ok(meta.link.len() as u64);
         }
         Kind::CharDevice => {
             rustix::fs::mknodat(folder, name, FileType::CharacterDevice, private, device)?;

@@ -45,9 +45,9 @@ fn cache_directory() -> Result<PathBuf> {
 /// Runs a program and fails with its name when it fails.
 fn run(command: &mut std::process::Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .status()
-        .with_context(|| format!("{program} could not be started; scripts/install-packages installs what is missing"))?;
+    let status = command.status().with_context(|| {
+        format!("{program} could not be started; scripts/install-packages installs what is missing")
+    })?;
     if !status.success() {
         bail!("{program} failed: {status}");
     }
