@@ -73,11 +73,14 @@ impl Store {
         self.metadata().apply(&changes)
     }
 
-    /// Removes an image, its names, and the layers that only it stands on.
-    pub fn remove_image(&self, id: &str, names: &[String], layers: &[String]) -> Result<()> {
-        let mut changes = vec![Change::remove(Table::Images, id)];
-        changes.extend(names.iter().map(|name| Change::remove(Table::References, name)));
-        self.metadata().apply(&changes)?;
+    /// Forgets an image. Its files stay until [`Self::discard_image`], or until the store is opened
+    /// again.
+    pub fn forget_image(&self, id: &str) -> Result<()> {
+        self.metadata().apply(&[Change::remove(Table::Images, id)])
+    }
+
+    /// Removes the files of an image that was forgotten, with the layers that only it stood on.
+    pub fn discard_image(&self, id: &str, layers: &[String]) -> Result<()> {
         self.remove_layers(layers)?;
         self.discard(&self.layout().blob(id))
     }

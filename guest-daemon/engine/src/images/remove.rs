@@ -96,6 +96,9 @@ impl Images {
     }
 
     async fn delete(&self, id: &str) -> Result<Vec<Removed>> {
+        // On disk first: an image that cannot be forgotten there is still an image.
+        let (store, gone) = (self.inner.store.clone(), id.to_owned());
+        blocking(move || store.forget_image(&gone)).await?;
         // In one step: whoever looks for the image now does not find it, and whoever found it
         // before has pinned its layers.
         let (layers, all) = {
@@ -106,7 +109,7 @@ impl Images {
         };
         let (store, gone, gone_id) = (self.inner.store.clone(), layers.clone(), id.to_owned());
         let chains = blocking(move || {
-            store.remove_image(&gone_id, &[], &gone)?;
+            store.discard_image(&gone_id, &gone)?;
             Ok(engine_store::chain_ids(&all).into_iter().zip(all).collect::<Vec<_>>())
         })
         .await?;
