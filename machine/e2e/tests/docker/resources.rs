@@ -273,7 +273,7 @@ fn refused(on: &Fixture) -> Result<()> {
     let cases: [(&[&str], &str); 7] = [
         (&["--storage-opt", "size=1g"], "--storage-opt is supported only for overlay over xfs"),
         (&["-v", "/:/x:rprivate"], "must use either propagation mode"),
-        (&["--mount", "type=image,source=busybox,target=/x"], "not implemented"),
+        (&["--mount", "type=image,source=nobody,target=/x"], "No such image: nobody"),
         (&["--runtime", "kata"], "unknown or invalid runtime name: kata"),
         (&["--isolation", "hyperv"], "invalid isolation"),
         (&["--volume-driver", "nfs", "-v", "x1:/x"], "plugin \"nfs\" not found"),
