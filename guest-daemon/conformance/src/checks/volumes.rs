@@ -77,13 +77,13 @@ fn image_mounted(engine: &Engine) -> Result<()> {
     inside("touch /i/x")?.fails(1, "Read-only file system")?;
     engine.text(&["tag", "elaborate:1", "mounted:1"])?;
     let whole = "type=image,src=mounted:1,dst=/i";
-    engine.text(&["create", "--name", "image-user", "--mount", whole, "busybox"])?;
+    engine.text(&["create", "--name", "image-mounter", "--mount", whole, "busybox"])?;
     let shown =
         "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}} {{.Propagation}}{{end}}";
-    let shown = engine.text(&["inspect", "--format", shown, "image-user"])?;
+    let shown = engine.text(&["inspect", "--format", shown, "image-mounter"])?;
     let absent = format!("{whole},image-subpath=absent");
     let refused = engine.run(&["run", "--rm", "--mount", &absent, "busybox", "true"])?;
-    engine.text(&["rm", "image-user"])?;
+    engine.text(&["rm", "image-mounter"])?;
     engine.text(&["rmi", "mounted:1"])?;
     ensure!(shown == "image mounted:1 /i false rprivate", "{shown}");
     refused.fails(127, "cannot access path ")
