@@ -50,7 +50,7 @@ impl Identity {
 /// TLS 1.2 and 1.3, with a client certificate. Sessions can be resumed with this very acceptor
 /// only, so a client of an old CA does not get in by an old session.
 fn acceptor(identity: &TlsIdentity) -> anyhow::Result<TlsAcceptor> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = engine_tls::provider();
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&identity.ca_certificate)? {
         roots.add(certificate).context("the CA certificate is none")?;
@@ -65,6 +65,7 @@ fn acceptor(identity: &TlsIdentity) -> anyhow::Result<TlsAcceptor> {
         .with_client_cert_verifier(clients)
         .with_single_cert(certificates(&identity.certificate)?, key)
         .context("the server's certificate and key do not fit")?;
+    config.ignore_client_order = engine_tls::is_emulated();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -1,16 +1,18 @@
-//! TLS to servers that are elsewhere: how they prove who they are, and how we do.
+//! TLS: how servers that are elsewhere prove who they are, how we do, and what is encrypted with.
 
 mod authorities;
+mod suites;
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::pem::{Error, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 pub use authorities::Authorities;
+pub use suites::{is_emulated, provider};
 
 pub type Chain = Vec<CertificateDer<'static>>;
 
@@ -27,7 +29,7 @@ pub fn client(
     trust: Trust,
     identity: Option<(Chain, PrivateKeyDer<'static>)>,
 ) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = provider();
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
     let verifier = Arc::new(Verifier { trust, provider });

@@ -55,6 +55,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "engine-runtime",
             "engine-store",
             "engine-syslog",
+            "engine-tls",
             "guest-agent",
             "guest-init",
             "guest-process",
