@@ -68,7 +68,7 @@ impl Store {
     ) -> Result<LayerRecord> {
         let archive = File::open(file).map_err(StoreError::io("open a layer"))?;
         let blob_size = archive.metadata().map_err(StoreError::io("open a layer"))?.len();
-        let unpacked = unpack_into(Seen::new(archive, seen), folder)?;
+        let unpacked = unpack_into(Seen::new(archive, seen), blob, folder)?;
         if let Some(expected) = expected
             && expected != unpacked.diff_id
         {
@@ -142,7 +142,12 @@ impl Unpacked {
 }
 
 /// Unpacks a tar, plain or compressed, into a layer's folder, with all that makes it a tar again.
-pub(crate) fn unpack_into(archive: impl Read + Send, folder: &Path) -> Result<Unpacked> {
+/// `blob` is the digest of it as it comes, which others calculate and compare.
+pub(crate) fn unpack_into(
+    archive: impl Read + Send,
+    blob: &str,
+    folder: &Path,
+) -> Result<Unpacked> {
     let diff = layout::diff_in(folder);
     fs::create_dir_all(&diff).map_err(StoreError::io("make a layer's folder"))?;
     set_traversable(&diff)?;
@@ -151,13 +156,24 @@ pub(crate) fn unpack_into(archive: impl Read + Send, folder: &Path) -> Result<Un
     let frame = FrameWriter::new(BufWriter::new(Modest::new(file))).map_err(writing())?;
     let (compression, reader) =
         compression::decompress(archive).map_err(StoreError::io("read a layer"))?;
-    let mut reader =
-        Digesting::new(io::BufReader::with_capacity(64 * 1024, reader), Digester::default());
-    let size = unpack::unpack(&mut reader, &diff, &layout::aside_in(folder), &frame)
-        .map_err(StoreError::io("unpack a layer"))?;
-    drain(&mut frame.watch(&mut reader)).map_err(StoreError::io("read a layer"))?;
+    let mut reader = io::BufReader::with_capacity(64 * 1024, reader);
+    let unpack = |reader: &mut dyn Read| -> Result<u64> {
+        let mut reader = reader;
+        let size = unpack::unpack(&mut reader, &diff, &layout::aside_in(folder), &frame)
+            .map_err(StoreError::io("unpack a layer"))?;
+        drain(&mut frame.watch(&mut reader)).map_err(StoreError::io("read a layer"))?;
+        Ok(size)
+    };
+    let (diff_id, size) = if compression == Compression::None && digests::is_own(blob) {
+        // The tar is what came.
+        (blob.to_owned(), unpack(&mut reader)?)
+    } else {
+        let mut reader = Digesting::new(reader, Digester::default());
+        let size = unpack(&mut reader)?;
+        (reader.digest(), size)
+    };
     let tar_size = frame.finish().map_err(writing())?;
-    Ok(Unpacked { diff_id: reader.digest(), tar_size, size, compression })
+    Ok(Unpacked { diff_id, tar_size, size, compression })
 }
 
 /// The root of a container's file system shows this mode when no archive says otherwise.

@@ -61,7 +61,8 @@ impl Store {
         let (sender, receiver) = sync_channel(QUEUE);
         let (checked, unpacked) = std::thread::scope(|scope| {
             let checking = scope.spawn(move || check(expected, parts, sender));
-            let unpacked = unpack_into(Parts { receiver, rest: Bytes::new() }, folder);
+            let parts = Parts { receiver, rest: Bytes::new() };
+            let unpacked = unpack_into(parts, &expected.blob, folder);
             (checking.join(), unpacked)
         });
         // Wrong bytes are also no good archive; that they are wrong explains it.
