@@ -2,6 +2,8 @@
 
 mod wanted;
 
+use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::registry::Snapshot;
@@ -10,39 +12,55 @@ use super::{Containers, links};
 use crate::error::Result;
 use wanted::Wanted;
 
+/// A container and what only lists say of it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    snapshot: Arc<Snapshot>,
+    /// What others that are linked to it call it, `web/db`.
+    pub link_names: Vec<String>,
+    /// What it was made from, as it was asked for; the image's id when that means another by now.
+    pub image: String,
+}
+
+impl Deref for Listed {
+    type Target = Container;
+
+    fn deref(&self) -> &Container {
+        &self.snapshot.container
+    }
+}
+
 impl Containers {
     /// Newest first.
-    pub fn list(&self, request: &ListContainers) -> Result<Vec<Container>> {
+    pub fn list(&self, request: &ListContainers) -> Result<Vec<Listed>> {
         let wanted = Wanted::new(&self.core, &request.filters)?;
         let limit = request.limit.filter(|limit| *limit > 0);
         // Asking for a state shows those that do not run, too.
         let all = request.all || limit.is_some() || request.filters.contains_key("status");
         let mut found: Vec<Arc<Snapshot>> = self.core.registry.snapshots();
         found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.container.created));
-        let links = links::names(&found);
-        let none = Vec::new();
-        let fitting = found
-            .iter()
-            .map(|snapshot| &snapshot.container)
-            .map(|container| (container, links.get(&container.name).unwrap_or(&none)))
-            .filter(|(container, links)| {
-                (all || is_up(container.state.status)) && wanted.fits(container, links)
+        let mut links = links::names(&found);
+        let mut images = HashMap::new();
+        let mut listed = Vec::new();
+        for snapshot in found {
+            let container = &snapshot.container;
+            let link_names = links.remove(&container.name).unwrap_or_default();
+            if (!all && !is_up(container.state.status)) || !wanted.fits(container, &link_names) {
+                continue;
+            }
+            if listed.len() == limit.unwrap_or(usize::MAX) {
+                break;
+            }
+            let name = &container.config.image;
+            let meant = images.entry(name.clone()).or_insert_with(|| {
+                // Most containers of a list are of few images.
+                self.core.images.find(name).ok().map(|image| image.id.clone())
             });
-        let listed = fitting.take(limit.unwrap_or(usize::MAX)).map(|(container, links)| {
-            let link_names = links.clone();
-            self.with_current_image(Container { link_names, ..container.clone() })
-        });
-        Ok(listed.collect())
-    }
-
-    /// The name that it was made with may mean another image by now; then the id is shown.
-    fn with_current_image(&self, mut container: Container) -> Container {
-        let now = self.core.images.find(&container.config.image);
-        if now.is_ok_and(|image| image.id == container.image_id) {
-            return container;
+            let is_meant = meant.as_ref() == Some(&container.image_id);
+            let image = if is_meant { name } else { &container.image_id }.clone();
+            listed.push(Listed { link_names, image, snapshot });
         }
-        container.config.image.clone_from(&container.image_id);
-        container
+        Ok(listed)
     }
 }
 

@@ -45,6 +45,7 @@ use std::time::Duration;
 pub use engine_store::files::PathStat;
 pub use engine_store::{Change, ChangeKind};
 use futures::stream::BoxStream;
+pub use list::Listed;
 use tokio::sync::oneshot;
 
 pub(crate) use attach::{Forward, forward_input};

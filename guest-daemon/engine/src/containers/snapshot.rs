@@ -45,7 +45,6 @@ pub(super) fn take(
     let container = Container {
         id: record.id.clone(),
         name: record.name.clone(),
-        link_names: Vec::new(),
         created: i128::from(record.created),
         path: record.path.clone(),
         args: record.args.clone(),

@@ -31,8 +31,6 @@ pub struct Container {
     pub id: String,
     /// Without the slash.
     pub name: String,
-    /// What others that are linked to it call it, `web/db`; only in lists.
-    pub link_names: Vec<String>,
     /// Nanoseconds since 1970.
     pub created: i128,
     /// The program that runs and its arguments.

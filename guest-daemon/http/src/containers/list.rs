@@ -15,12 +15,12 @@ pub(crate) async fn list(call: Call) -> Result<Reply, HttpError> {
     let engine = call.engine();
     let now = engine.system.now();
     let mut containers = Vec::new();
-    for container in engine.containers.list(&request)? {
-        let mut summary = summary::to_api(&container, now);
+    for listed in engine.containers.list(&request)? {
+        let mut summary = summary::to_api(&listed, &listed.image, &listed.link_names, now);
         if call.query.flag("size") {
             // One that was removed meanwhile has no size; the list is still worth having.
             (summary.size_rw, summary.size_root_fs) =
-                engine.containers.size(&container.id).await.unwrap_or_default();
+                engine.containers.size(&listed.id).await.unwrap_or_default();
         }
         versions::container_summary(call.version, &mut summary);
         containers.push(summary);

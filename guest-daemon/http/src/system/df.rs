@@ -38,10 +38,11 @@ fn measured(wanted: &[String]) -> Result<(Measured, bool), HttpError> {
 
 fn to_api(usage: DiskUsage, build_cache: bool, now: i128) -> ApiDiskUsage {
     let container = |usage: &ContainerUsage| {
-        let mut summary = summary::to_api(&usage.container, now);
+        let container = &usage.container;
+        let mut summary = summary::to_api(container, &container.config.image, &[], now);
         (summary.size_rw, summary.size_root_fs) = (usage.written, usage.whole);
         // Here it is said where volumes are.
-        summary.mounts = mounts::points_to_api(&usage.container.mounts);
+        summary.mounts = mounts::points_to_api(&container.mounts);
         summary
     };
     ApiDiskUsage {

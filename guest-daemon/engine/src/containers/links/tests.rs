@@ -100,7 +100,7 @@ fn hosts_of_web(world: &World) -> String {
 fn link_names(world: &World) -> Vec<(String, Vec<String>)> {
     let all = ListContainers { all: true, ..ListContainers::default() };
     let listed = world.engine.containers.list(&all).unwrap();
-    listed.into_iter().map(|container| (container.name, container.link_names)).collect()
+    listed.into_iter().map(|it| (it.name.clone(), it.link_names)).collect()
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ fn filters(pairs: &[(&str, &str)]) -> BTreeMap<String, Vec<String>> {
 fn names(world: &World, pairs: &[(&str, &str)]) -> Vec<String> {
     let request = ListContainers { all: true, filters: filters(pairs), ..Default::default() };
     let found = world.engine.containers.list(&request).unwrap();
-    found.into_iter().map(|container| container.name).collect()
+    found.iter().map(|container| container.name.clone()).collect()
 }
 
 async fn world() -> World {
@@ -72,7 +72,7 @@ async fn a_container_whose_image_lost_its_name_shows_the_id() {
     let world = world().await;
     world.import("busybox", &["CMD [\"cat\"]"]).await;
     let listed = &world.engine.containers.list(&ListContainers::default()).unwrap()[0];
-    assert_eq!(listed.config.image, listed.image_id);
+    assert_eq!(listed.image, listed.image_id);
 }
 
 #[tokio::test]

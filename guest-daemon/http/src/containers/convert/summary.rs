@@ -6,11 +6,12 @@ use engine_api::container::{Summary, SummaryHostConfig, SummaryNetworkSettings};
 use super::{mounts, networks, ports, state};
 use crate::times;
 
-pub(crate) fn to_api(container: &Container, now: i128) -> Summary {
+/// `image` is the name that is shown for its image, and `links` its names as others have them.
+pub(crate) fn to_api(container: &Container, image: &str, links: &[String], now: i128) -> Summary {
     Summary {
         id: container.id.clone(),
-        names: names(container),
-        image: container.config.image.clone(),
+        names: names(&container.name, links),
+        image: image.to_owned(),
         image_id: container.image_id.clone(),
         command: command(&container.path, &container.args),
         created: times::unix_seconds(container.created),
@@ -32,8 +33,8 @@ pub(crate) fn to_api(container: &Container, now: i128) -> Summary {
 }
 
 /// Its own and those that others gave it, sorted.
-fn names(container: &Container) -> Vec<String> {
-    let all = std::iter::once(&container.name).chain(&container.link_names);
+fn names(own: &String, links: &[String]) -> Vec<String> {
+    let all = std::iter::once(own).chain(links);
     let mut names: Vec<String> = all.map(|name| format!("/{name}")).collect();
     names.sort();
     names

@@ -57,9 +57,8 @@ fn running() -> Container {
 
 #[test]
 fn names_of_links_stand_beside_its_own_sorted() {
-    let mut container = container(Status::Running);
-    container.link_names = vec!["front/web".to_owned(), "y/x".to_owned()];
-    let names = summary::to_api(&container, CREATED).names;
+    let links = ["front/web".to_owned(), "y/x".to_owned()];
+    let names = summary::to_api(&container(Status::Running), "busybox", &links, CREATED).names;
     assert_eq!(names, ["/front/web", "/web", "/y/x"]);
 }
 
@@ -68,7 +67,7 @@ fn inspected(container: &Container) -> Value {
 }
 
 fn listed(container: &Container, now: i128) -> Value {
-    serde_json::to_value(summary::to_api(container, now)).unwrap()
+    serde_json::to_value(summary::to_api(container, &container.config.image, &[], now)).unwrap()
 }
 
 #[test]
