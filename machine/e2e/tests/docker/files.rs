@@ -111,9 +111,12 @@ fn not_running(on: &Fixture) -> Result<()> {
     cp(on, &paused.path("/tmp/file"), &back)?;
     on.text(&["unpause", "cp-paused"])?;
     ensure!(paused.exec("cat /tmp/file")? == "1");
-    let left = on.machine.ssh(["grep -c 'overlay.*merged' /proc/mounts || true"]).run()?.text()?;
-    let running = on.text(&["ps", "-q"])?.lines().count().to_string();
-    ensure!(left == running, "{left} file systems are mounted for {running} containers");
+    for (name, expected) in [("cp-new", "0"), ("cp-paused", "1")] {
+        let id = on.text(&["inspect", "-f", "{{.Id}}", name])?;
+        let count = format!("grep -c '/{id}/merged ' /proc/mounts || true");
+        let mounted = on.machine.ssh([&*count]).run()?.text()?;
+        ensure!(mounted == expected, "{name} has {mounted} file systems mounted");
+    }
     Ok(())
 }
 
