@@ -90,7 +90,8 @@ fn told(engine: &Engine, name: &str, story: &[&[&str]]) -> Result<Value> {
     let since = engine.now()?;
     for words in story {
         let words: Vec<String> = words.iter().map(|word| word.replace("NAME", name)).collect();
-        engine.run(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let ran = engine.run(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+        ensure!(words[0] != "rm" || ran.code == 0, "{ran}");
     }
     let until = engine.now()?;
     let path = format!("/events?since={since}&until={until}");
