@@ -1,5 +1,6 @@
 //! Pinned packages of Debian, fetched through the machine's own apt.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -85,9 +86,13 @@ pub(super) fn fetch(
 
 /// SHA-256 of a file, in hex.
 pub(super) fn digest(path: &Path) -> Result<String> {
-    let mut file =
-        std::fs::File::open(path).with_context(|| format!("reading {}", path.display()))?;
-    let mut hash = Sha256::new();
-    std::io::copy(&mut file, &mut hash)?;
-    Ok(hex::encode(hash.finalize()))
+    let reading = || format!("reading {}", path.display());
+    let mut file = std::fs::File::open(path).with_context(reading)?;
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut buffer).with_context(reading)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            length => hash.update(&buffer[..length]),
+        }
+    }
 }
