@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::archive_describe::ArchivedImage;
-use crate::archive_spool::Spooled;
+use crate::archive_spool::{Content, Spooled};
 use crate::database::{Change, Table};
 use crate::error::{Result, StoreError};
 use crate::objects::{ImageRecord, ReferenceRecord};
@@ -34,16 +34,22 @@ impl Store {
                 progress(ArchiveProgress { diff_id, current, total });
             };
             tell(0);
-            self.add_layer(&file.place, &file.digest, Some(diff_id), tell).map_err(|error| {
-                match error {
-                    StoreError::WrongDigest { expected, found, .. } => {
-                        StoreError::Invalid(format!(
-                            "invalid diffID for layer {place}: expected {expected:?}, got {found:?}"
-                        ))
-                    }
-                    other => other,
+            let written;
+            let landed = match &file.content {
+                Content::Unpacked(landed) => landed,
+                Content::Written(path) => {
+                    written = self.land_file(path, &file.digest, &mut tell)?;
+                    &written
                 }
-            })?;
+            };
+            let found = landed.diff_id();
+            if found != diff_id {
+                return Err(StoreError::Invalid(format!(
+                    "invalid diffID for layer {place}: expected {diff_id:?}, got {found:?}"
+                )));
+            }
+            self.keep(landed)?;
+            tell(file.size);
         }
         Ok(())
     }

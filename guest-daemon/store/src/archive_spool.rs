@@ -1,5 +1,6 @@
-//! An archive on the disk, not yet understood: its files are written down as they come, as its index
-//! may come last.
+//! An archive on the disk, not yet understood, as its index may come last: its files are written
+//! down as they come. What looks like a layer's tar is unpacked at once, so that its bytes are
+//! neither written nor read twice.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -12,7 +13,7 @@ use crate::compression;
 use crate::container_archive;
 use crate::digests::{self, Digester};
 use crate::error::{Result, StoreError};
-use crate::objects::LayerRecord;
+use crate::landing::Landed;
 use crate::tar_entry::{Kind, Meta};
 use crate::{beneath, documents, tar_read};
 
@@ -25,6 +26,8 @@ const NAMES: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub struct Spooled {
     files: BTreeMap<String, File>,
+    /// What looked like a tar, and why it is none: that matters only if it is asked for.
+    refused: BTreeMap<String, String>,
     /// Old archives link equal layers.
     links: BTreeMap<String, String>,
     /// Bytes of all names.
@@ -33,7 +36,7 @@ pub struct Spooled {
 
 #[derive(Debug)]
 pub(crate) struct File {
-    pub place: PathBuf,
+    pub content: Content,
     /// `sha256:…`
     pub digest: String,
     pub size: u64,
@@ -41,9 +44,15 @@ pub(crate) struct File {
     others: Mutex<Vec<String>>,
 }
 
+#[derive(Debug)]
+pub(crate) enum Content {
+    Written(PathBuf),
+    Unpacked(Landed),
+}
+
 impl File {
-    fn new((place, digest, size): (PathBuf, String, u64)) -> Self {
-        Self { place, digest, size, others: Mutex::default() }
+    fn new(content: Content, digest: String, size: u64) -> Self {
+        Self { content, digest, size, others: Mutex::default() }
     }
 
     /// Its digest in the algorithm of another. Only an index that comes last may tell which one is
@@ -58,8 +67,12 @@ impl File {
         if let Some(known) = others.iter().find(|known| is_alike(known)) {
             return Ok(known.clone());
         }
+        let Content::Written(place) = &self.content else {
+            let text = format!("a layer's tar that is known by sha256 only is meant by {other}");
+            return Err(StoreError::Invalid(text));
+        };
         let reading = || StoreError::io("read an archive's file");
-        let mut file = std::fs::File::open(&self.place).map_err(reading())?;
+        let mut file = std::fs::File::open(place).map_err(reading())?;
         let mut digesting = Digesting::new(io::sink(), Digester::like(other));
         io::copy(&mut file, &mut digesting).map_err(reading())?;
         let found = digesting.digest();
@@ -70,8 +83,9 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // What became a blob is gone already.
-        drop(std::fs::remove_file(&self.place));
+        if let Content::Written(place) = &self.content {
+            drop(std::fs::remove_file(place));
+        }
     }
 }
 
@@ -79,7 +93,7 @@ impl Store {
     /// Writes an archive's files to the disk. The stream may be compressed.
     pub fn spool_archive(&self, reader: impl Read + Send) -> Result<Spooled> {
         let receive = || StoreError::io("read the archive");
-        let (_, reader) = compression::decompress(reader).map_err(receive())?;
+        let reader = compression::decompress(reader).map_err(receive())?;
         let (mut spooled, mut failure) = (Spooled::default(), None);
         let read = tar_read::each(reader, |entry, meta| {
             self.receive(&mut spooled, entry, meta).map_err(|error| {
@@ -100,7 +114,7 @@ impl Store {
         // What is no text cannot be meant by the documents.
         let Ok(name) = path.into_os_string().into_string() else { return Ok(()) };
         spooled.names += name.len() + meta.link.len();
-        let files = spooled.files.len() + spooled.links.len();
+        let files = spooled.files.len() + spooled.refused.len() + spooled.links.len();
         if files >= MOST_FILES || spooled.names > NAMES {
             return Err(StoreError::Invalid("the archive has too many files".into()));
         }
@@ -108,8 +122,13 @@ impl Store {
         match meta.kind {
             Kind::File => {
                 spooled.forget(&name);
-                let file = File::new(self.spool(&mut entry)?);
-                spooled.files.insert(name, file);
+                match self.receive_file(&name, &mut entry)? {
+                    Ok(file) => drop(spooled.files.insert(name, file)),
+                    Err(why) => {
+                        spooled.names += why.len();
+                        spooled.refused.insert(name, why);
+                    }
+                }
             }
             Kind::Symlink => {
                 let above = Path::new(&name).parent().unwrap_or(Path::new(""));
@@ -123,34 +142,64 @@ impl Store {
         Ok(())
     }
 
-    /// Writes one stream to the disk, for [`Self::import_layer`].
-    pub fn spool_layer(&self, mut reader: impl Read) -> Result<Spooled> {
-        Ok(Spooled::single(File::new(self.spool(&mut reader)?)))
+    /// A file, or why it is none although it began as a tar.
+    fn receive_file(
+        &self,
+        name: &str,
+        entry: &mut impl Read,
+    ) -> Result<std::result::Result<File, String>> {
+        let mut first = Vec::new();
+        entry
+            .take(tar_read::BLOCK)
+            .read_to_end(&mut first)
+            .map_err(StoreError::io("receive an archive"))?;
+        if !tar_read::is_header(&first) || self.is_better_written(name)? {
+            let (place, digest, size) = self.spool(&mut first.chain(entry))?;
+            return Ok(Ok(File::new(Content::Written(place), digest, size)));
+        }
+        match self.land_tar(first.chain(entry)) {
+            Ok(landed) => {
+                let (digest, size) = (landed.diff_id().to_owned(), landed.blob_size());
+                Ok(Ok(File::new(Content::Unpacked(landed), digest, size)))
+            }
+            Err(error) if error.is_of_a_full_disk() => Err(error),
+            Err(error) => Ok(Err(error.with_causes())),
+        }
     }
 
-    /// Writes what a container changed as a layer's stream, for [`Self::import_layer`].
+    /// A layer that is here need not be unpacked again. Of a name that has a digest in another
+    /// algorithm that one is asked for, too.
+    fn is_better_written(&self, name: &str) -> Result<bool> {
+        match name.strip_prefix("blobs/").and_then(|digest| digest.split_once('/')) {
+            Some(("sha256", hex)) => Ok(self.layer(&format!("sha256:{hex}"))?.is_some()),
+            other => Ok(other.is_some()),
+        }
+    }
+
+    /// Writes what a container changed as a layer's stream, for [`Self::land_spooled`].
     pub fn spool_container(&self, id: &str) -> Result<Spooled> {
         let upper = self.layout().container_file(id, "upper");
-        let spooled = self.spool_with("write a layer", |writer| {
+        let (place, digest, size) = self.spool_with("write a layer", |writer| {
             container_archive::write_layer(&upper, io::BufWriter::with_capacity(64 * 1024, writer))
         })?;
-        Ok(Spooled::single(File::new(spooled)))
+        let file = File::new(Content::Written(place), digest, size);
+        Ok(Spooled { files: BTreeMap::from([(String::new(), file)]), ..Spooled::default() })
     }
 
-    /// Unpacks what [`Self::spool_layer`] received.
-    pub fn import_layer(&self, spooled: &Spooled) -> Result<LayerRecord> {
+    /// Unpacks what [`Self::spool_container`] wrote.
+    pub fn land_spooled(&self, spooled: &Spooled) -> Result<Landed> {
         let file = spooled.file("")?;
-        self.add_layer(&file.place, &file.digest, None, |_| {})
+        let Content::Written(place) = &file.content else {
+            return Err(StoreError::Invalid("a layer is unpacked already".into()));
+        };
+        self.land_file(place, &file.digest, |_| {})
     }
 }
 
 impl Spooled {
-    fn single(file: File) -> Self {
-        Self { files: BTreeMap::from([(String::new(), file)]), ..Self::default() }
-    }
-
     fn forget(&mut self, name: &str) {
         self.files.remove(name);
+        self.refused.remove(name);
         self.links.remove(name);
     }
 
@@ -182,6 +231,9 @@ impl Spooled {
             if let Some(file) = self.files.get(name) {
                 return Ok(file);
             }
+            if let Some(why) = self.refused.get(name) {
+                return Err(StoreError::Invalid(format!("{name}: {why}")));
+            }
             match self.links.get(name) {
                 Some(target) => name = target,
                 None => break,
@@ -196,7 +248,10 @@ impl Spooled {
         if file.size > documents::LARGEST {
             return Err(StoreError::Invalid(format!("{name} is too large")));
         }
-        std::fs::read(&file.place).map_err(StoreError::io(format!("read {name}")))
+        let Content::Written(place) = &file.content else {
+            return Err(StoreError::Invalid(format!("{name} is no document")));
+        };
+        std::fs::read(place).map_err(StoreError::io(format!("read {name}")))
     }
 }
 

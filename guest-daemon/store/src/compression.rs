@@ -22,6 +22,24 @@ pub(crate) enum Compression {
 }
 
 impl Compression {
+    /// Reads a stream unpacked that is so compressed.
+    pub(crate) fn open<'a>(
+        self,
+        reader: impl BufRead + Send + 'a,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
+        Ok(match self {
+            Self::None => Box::new(reader),
+            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(reader)),
+            Self::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(reader, true, XZ_MEMORY_KIB)),
+            Self::Zstd => {
+                let mut decoder = zstd::Decoder::with_buffer(reader)?;
+                decoder.window_log_max(LARGEST_WINDOW_LOG)?;
+                Box::new(decoder)
+            }
+        })
+    }
+
     /// What a layer so compressed is called, where registries know it.
     pub(crate) fn media_type(self) -> Option<&'static str> {
         match self {
@@ -32,10 +50,8 @@ impl Compression {
     }
 }
 
-/// Reads a stream unpacked, whatever it is packed with.
-pub(crate) fn decompress<'a>(
-    reader: impl Read + Send + 'a,
-) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
+/// Tells how a stream is compressed; it is then read from its beginning.
+pub(crate) fn sniff<R: Read>(reader: R) -> io::Result<(Compression, impl BufRead + use<R>)> {
     let mut reader = BufReader::with_capacity(64 * 1024, reader);
     let mut first = Vec::new();
     // A short first read must not hide the magic number.
@@ -48,26 +64,15 @@ pub(crate) fn decompress<'a>(
             Err(error) => return Err(error),
         }
     }
-    let compression = detect(&first);
-    let whole = io::Cursor::new(first).chain(reader);
-    Ok(match compression {
-        Compression::None => (compression, Box::new(whole)),
-        Compression::Gzip => {
-            (compression, Box::new(flate2::bufread::MultiGzDecoder::new(whole.buffered())))
-        }
-        Compression::Bzip2 => {
-            (compression, Box::new(bzip2::bufread::MultiBzDecoder::new(whole.buffered())))
-        }
-        Compression::Xz => {
-            let reader = lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_MEMORY_KIB);
-            (compression, Box::new(reader))
-        }
-        Compression::Zstd => {
-            let mut decoder = zstd::Decoder::with_buffer(whole.buffered())?;
-            decoder.window_log_max(LARGEST_WINDOW_LOG)?;
-            (compression, Box::new(decoder))
-        }
-    })
+    Ok((detect(&first), io::Cursor::new(first).chain(reader)))
+}
+
+/// Reads a stream unpacked, whatever it is packed with.
+pub(crate) fn decompress<'a>(
+    reader: impl Read + Send + 'a,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
+    let (compression, reader) = sniff(reader)?;
+    compression.open(reader)
 }
 
 pub(crate) fn detect(first: &[u8]) -> Compression {
@@ -80,14 +85,6 @@ pub(crate) fn detect(first: &[u8]) -> Compression {
     }
 }
 
-trait Buffered: BufRead + Sized {
-    fn buffered(self) -> Self {
-        self
-    }
-}
-
-impl<T: BufRead> Buffered for T {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +96,7 @@ mod tests {
 
     fn read(packed: &[u8]) -> io::Result<String> {
         let mut text = String::new();
-        decompress(packed)?.1.read_to_string(&mut text)?;
+        decompress(packed)?.read_to_string(&mut text)?;
         Ok(text)
     }
 

@@ -26,7 +26,7 @@ impl Store {
         let reading = || StoreError::io(format!("read layer {}", layer.diff_id));
         let Some(size) = layer.tar_size else {
             let blob = self.open_blob(&layer.blob)?;
-            return Ok(compression::decompress(blob).map_err(reading())?.1);
+            return compression::decompress(blob).map_err(reading());
         };
         let rebuilt = self.rebuild(&layer.diff_id, size).map_err(reading())?;
         // What is asked for in small parts is not read and hashed so.

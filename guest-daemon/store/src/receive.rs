@@ -11,9 +11,8 @@ use crate::Store;
 use crate::blobs::Digesting;
 use crate::digests::{self, Digester};
 use crate::error::{Result, StoreError};
-use crate::layers::unpack_into;
+use crate::landing::unpack_known;
 use crate::objects::LayerRecord;
-use crate::trees;
 
 /// Parts on their way from one thread to the other; each has some ten kilobytes.
 const QUEUE: usize = 16;
@@ -43,38 +42,32 @@ impl Store {
                 return Err(StoreError::Invalid(format!("invalid digest {digest}")));
             }
         }
-        let folder = self.temporary("layer");
-        let result = self.receive_parts(expected, parts, &folder);
-        if result.is_err() {
-            // Emptied at the next start at the latest.
-            drop(trees::remove(&folder));
-        }
-        result
+        let landed = self.land_with(|folder| receive_parts(expected, parts, folder))?;
+        self.keep(&landed)
     }
+}
 
-    fn receive_parts(
-        &self,
-        expected: &ExpectedLayer,
-        parts: impl Iterator<Item = io::Result<Bytes>> + Send,
-        folder: &Path,
-    ) -> Result<LayerRecord> {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let (checked, unpacked) = std::thread::scope(|scope| {
-            let checking = scope.spawn(move || check(expected, parts, sender));
-            let parts = Parts { receiver, rest: Bytes::new() };
-            let unpacked = unpack_into(parts, &expected.blob, folder);
-            (checking.join(), unpacked)
-        });
-        // Wrong bytes are also no good archive; that they are wrong explains it.
-        checked.map_err(|_| StoreError::Invalid("a layer could not be received".into()))??;
-        let unpacked = unpacked?;
-        if unpacked.diff_id != expected.diff_id {
-            return Err(StoreError::Invalid(
-                "layers from manifest don't match image configuration".into(),
-            ));
-        }
-        self.keep_layer(unpacked.record(&expected.blob, expected.size), folder)
+fn receive_parts(
+    expected: &ExpectedLayer,
+    parts: impl Iterator<Item = io::Result<Bytes>> + Send,
+    folder: &Path,
+) -> Result<LayerRecord> {
+    let (sender, receiver) = sync_channel(QUEUE);
+    let (checked, unpacked) = std::thread::scope(|scope| {
+        let checking = scope.spawn(move || check(expected, parts, sender));
+        let parts = Parts { receiver, rest: Bytes::new() };
+        let unpacked = unpack_known(parts, &expected.blob, folder);
+        (checking.join(), unpacked)
+    });
+    // Wrong bytes are also no good archive; that they are wrong explains it.
+    checked.map_err(|_| StoreError::Invalid("a layer could not be received".into()))??;
+    let unpacked = unpacked?;
+    if unpacked.diff_id != expected.diff_id {
+        return Err(StoreError::Invalid(
+            "layers from manifest don't match image configuration".into(),
+        ));
     }
+    Ok(unpacked.record(&expected.blob, expected.size))
 }
 
 /// Passes the bytes on, and checks them.

@@ -9,7 +9,7 @@ use crate::tar_entry::Meta;
 
 /// Bytes of an entry's header with all that extends it. Honest ones need a few KiB.
 const HEADERS_LIMIT: u64 = 1 << 20;
-const BLOCK: u64 = 512;
+pub(crate) const BLOCK: u64 = 512;
 
 /// Hands each entry to `step`, which need not read its content.
 pub(crate) fn each<R: Read>(
@@ -35,6 +35,11 @@ pub(crate) fn each<R: Read>(
         meter.allow(unread.saturating_add(BLOCK + HEADERS_LIMIT));
     }
     Ok(())
+}
+
+/// Whether a block begins an archive, as all but very old programs make them.
+pub(crate) fn is_header(block: &[u8]) -> bool {
+    block.get(257..262) == Some(b"ustar")
 }
 
 /// How much was read, and how much may be.

@@ -4,6 +4,7 @@ mod containers;
 mod exactness;
 mod hostile;
 mod images;
+mod landing;
 mod lying;
 mod opening;
 mod pushing;

@@ -1,7 +1,7 @@
 //! The image's side of `docker commit`: one more layer, or none, on what a container stands on.
 
 use engine_store::objects::{HistoryRecord, ImageRecord};
-use engine_store::{NewImage, Spooled, StoreError};
+use engine_store::{Landed, NewImage, Spooled, StoreError};
 
 use super::Images;
 use super::leftovers::Leftovers;
@@ -41,12 +41,13 @@ impl Images {
         name: Option<Reference>,
     ) -> Result<String> {
         let pin = self.pin(&request.layers);
+        let landed = self.land_container(layer).await?;
         let change = self.inner.change.lock().await;
         let parent = self.find(&request.parent).ok();
         let parent = parent.map_or_else(|| self.nameless(&request), |known| (*known).clone());
         let now = time::to_stored(self.inner.clock.now());
-        let empty_layer = layer.is_empty_layer();
-        let own = self.import_on(layer, &request.layers).await?;
+        let empty_layer = landed.is_none();
+        let own = self.keep_on(landed, &request.layers).await?;
         let leftovers = Leftovers::new(self, own.as_slice(), self.pin(own.as_slice()));
         let layers = [request.layers, own.into_iter().collect()].concat();
         let (store, docker_version) = (self.inner.store.clone(), self.inner.version.clone());
@@ -87,9 +88,17 @@ impl Images {
         Ok(id)
     }
 
-    /// Unpacks a container's own layer, unless there is nothing in it. Those below may have gone
-    /// with the container meanwhile.
-    async fn import_on(&self, layer: Spooled, below: &[String]) -> Result<Option<String>> {
+    /// Unpacks a container's own layer, unless there is nothing in it.
+    async fn land_container(&self, layer: Spooled) -> Result<Option<Landed>> {
+        let store = self.inner.store.clone();
+        blocking(move || {
+            if layer.is_empty_layer() { Ok(None) } else { store.land_spooled(&layer).map(Some) }
+        })
+        .await
+    }
+
+    /// Keeps it. Those below may have gone with the container meanwhile.
+    async fn keep_on(&self, layer: Option<Landed>, below: &[String]) -> Result<Option<String>> {
         let (store, below) = (self.inner.store.clone(), below.to_vec());
         blocking(move || {
             for diff_id in below {
@@ -97,10 +106,7 @@ impl Images {
                     return Err(StoreError::Missing(format!("layer {diff_id}")));
                 }
             }
-            if layer.is_empty_layer() {
-                return Ok(None);
-            }
-            Ok(Some(store.import_layer(&layer)?.diff_id))
+            layer.map(|layer| Ok(store.keep(&layer)?.diff_id)).transpose()
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! Making an image of one layer from a file system.
 
 use engine_store::objects::HistoryRecord;
-use engine_store::{NewImage, Spooled};
+use engine_store::{Landed, NewImage};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
@@ -35,8 +35,8 @@ impl Images {
     /// Makes an image of one layer from a tar stream of a root filesystem; returns its id.
     pub async fn import(&self, archive: ByteStream, request: ImportImage) -> Result<String> {
         let wanted = self.wanted_import(request)?;
-        let spooled = self.spool(archive).await?;
-        self.make_imported(spooled, wanted).await
+        let landed = self.land(archive).await?;
+        self.make_imported(landed, wanted).await
     }
 
     /// The same from a web server. That it refuses is this call's error; the rest is in the stream,
@@ -81,9 +81,9 @@ impl Images {
                 drop(lines.try_send(Progress::Status { id, status, current, total }));
             }
         });
-        let spooled = self.spool(content.boxed()).await?;
+        let landed = self.land(content.boxed()).await?;
         let images = self.clone();
-        let id = whole(async move { images.make_imported(spooled, wanted).await }).await?;
+        let id = whole(async move { images.make_imported(landed, wanted).await }).await?;
         drop(say(id).await);
         Ok(())
     }
@@ -105,18 +105,18 @@ impl Images {
         Ok(Wanted { name, message: request.message, config, platform })
     }
 
-    async fn spool(&self, archive: ByteStream) -> Result<Spooled> {
+    async fn land(&self, archive: ByteStream) -> Result<Landed> {
         let store = self.inner.store.clone();
         let reader = SyncIoBridge::new(StreamReader::new(archive));
-        blocking(move || store.spool_layer(reader)).await
+        blocking(move || store.land(reader)).await
     }
 
-    async fn make_imported(&self, spooled: Spooled, wanted: Wanted) -> Result<String> {
+    async fn make_imported(&self, landed: Landed, wanted: Wanted) -> Result<String> {
         let Wanted { name, message, config, platform } = wanted;
         let change = self.inner.change.lock().await;
         let now = time::to_stored(self.inner.clock.now());
         let store = self.inner.store.clone();
-        let layer = blocking(move || Ok(store.import_layer(&spooled)?.diff_id)).await?;
+        let layer = blocking(move || Ok(store.keep(&landed)?.diff_id)).await?;
         let own = std::slice::from_ref(&layer);
         let leftovers = Leftovers::new(self, own, self.pin(own));
         let (store, docker_version) = (self.inner.store.clone(), self.inner.version.clone());

@@ -54,7 +54,7 @@ impl Destination {
 
     /// Unpacks an archive, which may be compressed.
     pub fn extract(self, archive: impl Read + Send, how: Extract) -> io::Result<()> {
-        let (_, archive) = compression::decompress(archive)?;
+        let archive = compression::decompress(archive)?;
         let mut unpacking = Unpacking {
             destination: self,
             how,

@@ -167,7 +167,7 @@ fn a_layer_of_a_container_is_what_it_changed() {
     fs::hard_link(world.upper.join("etc/new"), world.upper.join("etc/newer")).unwrap();
     let spooled = world.store.spool_container("c1").unwrap();
     assert!(!spooled.is_empty_layer());
-    let layer = world.store.import_layer(&spooled).unwrap();
+    let layer = world.store.keep(&world.store.land_spooled(&spooled).unwrap()).unwrap();
     let diff = world.store.layout().layer_diff(&layer.diff_id);
     let whiteout = fs::symlink_metadata(diff.join("etc/group")).unwrap();
     assert_eq!((whiteout.mode() & 0o170_000, whiteout.rdev()), (0o020_000, 0));

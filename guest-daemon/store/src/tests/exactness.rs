@@ -73,8 +73,9 @@ fn what_is_exported_or_committed_is_what_comes_in_again() {
     fs::create_dir(&again).unwrap();
     unpack(exported.as_slice(), &again).unwrap();
     check(&again);
-    let committed = store.import_layer(&store.spool_container("c1").unwrap()).unwrap();
+    let committed =
+        store.keep(&store.land_spooled(&store.spool_container("c1").unwrap()).unwrap()).unwrap();
     check(&store.layout().layer_diff(&committed.diff_id));
-    let imported = store.import_layer(&store.spool_layer(exported.as_slice()).unwrap()).unwrap();
+    let imported = store.keep(&store.land(exported.as_slice()).unwrap()).unwrap();
     check(&store.layout().layer_diff(&imported.diff_id));
 }

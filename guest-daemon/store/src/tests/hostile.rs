@@ -236,7 +236,7 @@ fn pulled(store: &Store, tar: &[u8]) -> Result<PathBuf, StoreError> {
 }
 
 fn imported(store: &Store, tar: &[u8]) -> Result<PathBuf, StoreError> {
-    let layer = store.import_layer(&store.spool_layer(tar)?)?;
+    let layer = store.keep(&store.land(tar)?)?;
     Ok(store.layout().layer_diff(&layer.diff_id))
 }
 

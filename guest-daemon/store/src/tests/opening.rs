@@ -84,9 +84,7 @@ fn what_was_put_is_there_after_opening_again() {
 fn layers_that_nothing_stands_on_are_removed_at_the_next_opening() {
     let (folder, first) = store();
     let archive = super::Tar::new().file("f", b"x").done();
-    let spooled = first.spool_layer(archive.as_slice()).unwrap();
-    let layer = first.import_layer(&spooled).unwrap();
-    drop(spooled);
+    let layer = first.keep(&first.land(archive.as_slice()).unwrap()).unwrap();
     let path = first.layout().layer_diff(&layer.diff_id);
     assert!(path.join("f").exists());
     drop(first);

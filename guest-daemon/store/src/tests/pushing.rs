@@ -15,7 +15,7 @@ fn layer() -> Vec<u8> {
 }
 
 fn unpacked(store: &Store, archive: &[u8]) -> LayerRecord {
-    store.import_layer(&store.spool_layer(archive).unwrap()).unwrap()
+    store.keep(&store.land(archive).unwrap()).unwrap()
 }
 
 /// The same layer as stores from before frames have it.

@@ -12,7 +12,7 @@ use crate::objects::LayerRecord;
 use crate::{Store, StoreError, digest_of};
 
 fn unpacked(store: &Store, archive: &[u8]) -> LayerRecord {
-    store.import_layer(&store.spool_layer(archive).unwrap()).unwrap()
+    store.keep(&store.land(archive).unwrap()).unwrap()
 }
 
 fn again(store: &Store, layer: &LayerRecord) -> Result<Vec<u8>, StoreError> {

@@ -41,7 +41,7 @@ fn what_takes_the_place_of_the_deepest_tree_is_there_and_the_archive_is_whole() 
     ] {
         let (_folder, store) = store();
         let tar = tar.done();
-        let layer = store.import_layer(&store.spool_layer(tar.as_slice()).unwrap()).unwrap();
+        let layer = store.keep(&store.land(tar.as_slice()).unwrap()).unwrap();
         let place = store.layout().layer_diff(&layer.diff_id).join("d");
         let found = fs::symlink_metadata(&place).unwrap().file_type();
         assert!(found.is_file() || found.is_char_device(), "{what}");
