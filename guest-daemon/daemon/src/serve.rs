@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine_http::{Rights, Server, serve_connection};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -18,12 +18,16 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Clients that have not shown their certificate yet, at a time.
 const HANDSHAKES: usize = 256;
 const LINGER: Duration = Duration::from_millis(900);
+/// Bytes that are read from a connection at once. Of its own rustls reads 4 KiB.
+const READ: usize = 16 * 1024;
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// The first byte of every TLS connection.
 const TLS_HANDSHAKE: u8 = 0x16;
 const NOT_HTTPS: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+type Connection = TlsStream<BufReader<TcpStream>>;
 
 /// Serves the API to clients with a certificate, for ever.
 pub(crate) async fn tls(listener: TcpListener, identity: Arc<Identity>, server: Arc<Server>) {
@@ -71,17 +75,18 @@ async fn accepted<T, F: Future<Output = io::Result<T>>>(accept: impl Fn() -> F) 
     }
 }
 
-async fn shake_hands(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
+async fn shake_hands(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let mut first = [0; 1];
     if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
         refuse(stream, if first[0].is_ascii_alphabetic() { NOT_HTTPS } else { b"" }).await;
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak TLS"));
     }
+    let stream = BufReader::with_capacity(READ, stream);
     match acceptor.accept(stream).into_fallible().await {
         Ok(stream) => Ok(stream),
         Err((error, stream)) => {
-            refuse(stream, b"").await;
+            refuse(stream.into_inner(), b"").await;
             Err(error)
         }
     }

@@ -14,6 +14,7 @@ mod logs;
 pub mod networks;
 mod open;
 pub mod ports;
+mod receiving;
 mod sending;
 pub mod settings;
 mod sizes;

@@ -92,7 +92,7 @@ impl Api {
     async fn open(
         &self,
         client_config: ClientConfig,
-    ) -> (tokio_rustls::client::TlsStream<TcpStream>, TlsStream<TcpStream>) {
+    ) -> (tokio_rustls::client::TlsStream<TcpStream>, Connection) {
         let (client, server) = self.connect().await;
         let name = ServerName::try_from("localhost").unwrap();
         let connector = TlsConnector::from(Arc::new(client_config));

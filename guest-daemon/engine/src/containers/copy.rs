@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use engine_store::Layout;
 use engine_store::files::{Destination, Extract, Packing, PathStat};
-use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::registry::Snapshot;
 use super::types::{Container, ExtractArchive};
@@ -16,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::images::ByteStream;
 use crate::ports::{ContainerFiles, FilesMount, FilesSpec};
+use crate::receiving::reader;
 use crate::sending::written;
 
 impl Containers {
@@ -66,7 +66,7 @@ impl Containers {
             false => None,
         };
         let how = Extract { keep_kinds: request.keep_kinds, owner };
-        let reader = SyncIoBridge::new(StreamReader::new(archive));
+        let reader = reader(archive);
         on_files(reference, &request.path, move || {
             let extracted = destination.extract(reader, how);
             drop(files);

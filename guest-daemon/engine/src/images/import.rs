@@ -5,7 +5,6 @@ use engine_store::{Landed, NewImage};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
-use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::leftovers::Leftovers;
 use super::reference::Reference;
@@ -16,6 +15,7 @@ use crate::blocking::blocking;
 use crate::config::ContainerConfig;
 use crate::error::{Error, Result};
 use crate::ports::{Download, Platform};
+use crate::receiving::reader;
 use crate::sending::received;
 use crate::time;
 
@@ -107,7 +107,7 @@ impl Images {
 
     async fn land(&self, archive: ByteStream) -> Result<Landed> {
         let store = self.inner.store.clone();
-        let reader = SyncIoBridge::new(StreamReader::new(archive));
+        let reader = reader(archive);
         blocking(move || store.land(reader)).await
     }
 

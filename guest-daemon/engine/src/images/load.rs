@@ -6,7 +6,6 @@ use engine_store::objects::ImageRecord;
 use engine_store::{ArchivePlatform, ArchiveProgress, ArchivedImage, Choice, Spooled};
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
-use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::leftovers::Leftovers;
 use super::reference::Reference;
@@ -16,6 +15,7 @@ use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::ports::Platform;
+use crate::receiving::reader;
 use crate::sending::received;
 
 /// Bytes between two lines of progress.
@@ -48,7 +48,7 @@ impl Images {
         let platform = platform::parse(&request.platform, self.architecture())?;
         let wanted = Wanted { platform, strict: !request.platform.is_empty() };
         let store = self.inner.store.clone();
-        let mut reader = SyncIoBridge::new(StreamReader::new(archive));
+        let mut reader = reader(archive);
         let spooled = blocking(move || {
             let spooled = store.spool_archive(&mut reader)?;
             // The rest is padding, but a client that is not read to the end sees a broken pipe.
