@@ -63,7 +63,10 @@ impl Images {
         let (sender, receiver) = mpsc::channel(16);
         let images = self.clone();
         tokio::spawn(async move {
-            let registered = images.register(spooled, wanted, request.quiet, &sender).await;
+            let spooled = Arc::new(spooled);
+            let registered = images.register(&spooled, wanted, request.quiet, &sender).await;
+            // Layers that no image needed are many files.
+            drop(tokio::task::spawn_blocking(move || drop(spooled)).await);
             if let Err(error) = registered {
                 drop(sender.send(Progress::Error(error.with_causes())).await);
             }
@@ -73,13 +76,12 @@ impl Images {
 
     async fn register(
         &self,
-        spooled: Spooled,
+        spooled: &Arc<Spooled>,
         wanted: Wanted,
         quiet: bool,
         progress: &mpsc::Sender<Progress>,
     ) -> Result<()> {
-        let spooled = Arc::new(spooled);
-        let images = self.understand(&spooled, wanted).await?;
+        let images = self.understand(spooled, wanted).await?;
         let names = names_of(&images)?;
         let mut layers: Vec<String> =
             images.iter().flat_map(|image| image.record.layers.clone()).collect();
@@ -87,14 +89,13 @@ impl Images {
         layers.dedup();
         let (pin, _) = self.pin_present(&layers).await?;
         let leftovers = Leftovers::new(self, &layers, pin);
-        self.unpack(&spooled, &images, progress.clone(), quiet).await?;
+        self.unpack(spooled, &images, progress.clone(), quiet).await?;
 
         let change = self.inner.change.lock().await;
         let (store, archived) = (self.inner.store.clone(), images.clone());
-        blocking(move || {
-            archived.iter().try_for_each(|image| store.keep_archived(&spooled, image))
-        })
-        .await?;
+        let kept = Arc::clone(spooled);
+        blocking(move || archived.iter().try_for_each(|image| store.keep_archived(&kept, image)))
+            .await?;
         let lines = self.told(&images, &names);
         let records: Vec<ImageRecord> =
             images.iter().map(|image| self.known(&image.record)).collect();
