@@ -3,23 +3,17 @@
 use std::io::{self, Read};
 
 use bytes::Bytes;
+use engine_store::batch::{self, Batch};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-/// Bytes that are handed on at once: handing on wakes a thread, which costs more than the bytes.
-const BATCH: usize = 128 * 1024;
-/// Parts of a batch, however small they are.
-const PARTS: usize = 256;
-/// Batches that wait for the reader.
-const WAITING: usize = 2;
-
-type Batch = io::Result<Vec<Bytes>>;
+type Handed = io::Result<Vec<Bytes>>;
 
 /// Reads a stream, which goes on while the reader is busy, and ends early when nobody reads it.
 pub(crate) fn reader(
     stream: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
 ) -> Received {
-    let (sender, batches) = mpsc::channel(WAITING);
+    let (sender, batches) = mpsc::channel(batch::WAITING);
     tokio::spawn(collect(stream, sender));
     Received { batches, parts: Vec::new().into_iter(), now: Bytes::new() }
 }
@@ -27,27 +21,23 @@ pub(crate) fn reader(
 /// Collects parts until they are worth handing on.
 async fn collect(
     mut stream: impl Stream<Item = io::Result<Bytes>> + Unpin,
-    sender: mpsc::Sender<Batch>,
+    sender: mpsc::Sender<Handed>,
 ) {
-    let (mut batch, mut bytes) = (Vec::new(), 0);
+    let mut batch = Batch::default();
     let end = loop {
-        match stream.next().await {
-            Some(Ok(part)) => {
-                bytes += part.len();
-                batch.push(part);
-            }
+        let full = match stream.next().await {
+            Some(Ok(part)) => batch.add(part),
             Some(Err(error)) => break Some(error),
             None => break None,
-        }
-        if bytes >= BATCH || batch.len() >= PARTS {
-            bytes = 0;
-            if sender.send(Ok(std::mem::take(&mut batch))).await.is_err() {
-                return;
-            }
+        };
+        if let Some(full) = full
+            && sender.send(Ok(full)).await.is_err()
+        {
+            return;
         }
     };
     // Whoever has gone does not miss it.
-    if sender.send(Ok(batch)).await.is_ok()
+    if sender.send(Ok(batch.take())).await.is_ok()
         && let Some(error) = end
     {
         drop(sender.send(Err(error)).await);
@@ -56,7 +46,7 @@ async fn collect(
 
 /// What has come of a stream. Reading blocks until there is more.
 pub(crate) struct Received {
-    batches: mpsc::Receiver<Batch>,
+    batches: mpsc::Receiver<Handed>,
     parts: std::vec::IntoIter<Bytes>,
     now: Bytes,
 }
@@ -95,6 +85,8 @@ impl Read for Received {
 mod tests {
     use super::*;
 
+    const LARGE: usize = 1 << 20;
+
     fn parts(sizes: &[usize]) -> Vec<io::Result<Bytes>> {
         sizes.iter().map(|size| Ok(Bytes::from(vec![7; *size]))).collect()
     }
@@ -111,7 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_byte_comes_however_it_was_cut() {
-        for sizes in [&[][..], &[0, 0], &[1; 1000], &[BATCH, 1, 0, 3 * BATCH], &[BATCH / 2; 9]] {
+        for sizes in [&[][..], &[0, 0], &[1; 1000], &[LARGE, 1, 0, 3 * LARGE], &[LARGE / 2; 9]] {
             let (all, end) = read(parts(sizes)).await;
             assert_eq!((all.len(), end.unwrap()), (sizes.iter().sum(), sizes.iter().sum()));
         }
@@ -130,7 +122,7 @@ mod tests {
         let (sender, receiver) = futures::channel::mpsc::unbounded();
         let received = reader(receiver);
         drop(received);
-        let part = || Ok(Bytes::from(vec![0; BATCH]));
+        let part = || Ok(Bytes::from(vec![0; LARGE]));
         sender.unbounded_send(part()).unwrap();
         // It ends when the stream's other half is told.
         while sender.unbounded_send(part()).is_ok() {

@@ -10,6 +10,7 @@ mod archive_save;
 mod archive_spool;
 mod aside;
 mod atomic;
+pub mod batch;
 mod beneath;
 mod blobs;
 mod changes;

@@ -8,14 +8,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use bytes::Bytes;
 
 use crate::Store;
+use crate::batch::{self, Batch};
 use crate::blobs::Digesting;
 use crate::digests::{self, Digester};
 use crate::error::{Result, StoreError};
 use crate::landing::unpack_known;
 use crate::objects::LayerRecord;
-
-/// Parts on their way from one thread to the other; each has some ten kilobytes.
-const QUEUE: usize = 16;
 
 /// What a layer has to be.
 #[derive(Clone, Debug)]
@@ -52,10 +50,10 @@ fn receive_parts(
     parts: impl Iterator<Item = io::Result<Bytes>> + Send,
     folder: &Path,
 ) -> Result<LayerRecord> {
-    let (sender, receiver) = sync_channel(QUEUE);
+    let (sender, receiver) = sync_channel(batch::WAITING);
     let (checked, unpacked) = std::thread::scope(|scope| {
         let checking = scope.spawn(move || check(expected, parts, sender));
-        let parts = Parts { receiver, rest: Bytes::new() };
+        let parts = Parts { receiver, batch: Vec::new().into_iter(), rest: Bytes::new() };
         let unpacked = unpack_known(parts, &expected.blob, folder);
         (checking.join(), unpacked)
     });
@@ -74,21 +72,28 @@ fn receive_parts(
 fn check(
     expected: &ExpectedLayer,
     parts: impl Iterator<Item = io::Result<Bytes>>,
-    sender: SyncSender<Bytes>,
+    sender: SyncSender<Vec<Bytes>>,
 ) -> Result<()> {
     let mut digesting = Digesting::new((), Digester::like(&expected.blob));
+    // Whoever does not want more has failed. The digest will tell whose fault it is.
     let mut sender = Some(sender);
+    let mut pass_on = |batch: Vec<Bytes>| {
+        if sender.as_ref().is_some_and(|sender| sender.send(batch).is_err()) {
+            sender = None;
+        }
+    };
+    let mut batch = Batch::default();
     for part in parts {
         let part = part.map_err(StoreError::io("receive a layer"))?;
         digesting.saw(&part);
         if digesting.count > expected.size {
             break;
         }
-        // Whoever does not want more has failed. The digest will tell whose fault it is.
-        if sender.as_ref().is_some_and(|sender| sender.send(part).is_err()) {
-            sender = None;
+        if let Some(full) = batch.add(part) {
+            pass_on(full);
         }
     }
+    pass_on(batch.take());
     if digesting.count == expected.size && digesting.digest() == expected.blob {
         return Ok(());
     }
@@ -100,15 +105,20 @@ fn check(
 
 /// What one thread sends, for another to read.
 struct Parts {
-    receiver: Receiver<Bytes>,
+    receiver: Receiver<Vec<Bytes>>,
+    batch: std::vec::IntoIter<Bytes>,
     rest: Bytes,
 }
 
 impl Read for Parts {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.rest.is_empty() {
+            if let Some(part) = self.batch.next() {
+                self.rest = part;
+                continue;
+            }
             match self.receiver.recv() {
-                Ok(part) => self.rest = part,
+                Ok(batch) => self.batch = batch.into_iter(),
                 Err(_) => return Ok(0),
             }
         }

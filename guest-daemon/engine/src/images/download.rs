@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use engine_store::ExpectedLayer;
+use engine_store::batch::{self, Batch};
 use futures::future::{BoxFuture, Shared, WeakShared};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -16,8 +17,6 @@ use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::ports::{Descriptor, Repository};
 
-/// Parts on their way from the network to the disk.
-const QUEUE: usize = 16;
 /// Bytes between two lines of progress.
 const LINE: u64 = 512 * 1024;
 
@@ -186,7 +185,7 @@ async fn fetch(
     let places = Arc::clone(&images.inner.downloads.places);
     let place =
         places.acquire_owned().await.map_err(|_| Failed::new(Kind::Unavailable, "closed"))?;
-    let (sender, receiver) = mpsc::channel(QUEUE);
+    let (sender, receiver) = mpsc::channel(batch::WAITING);
     let landing = tokio::spawn(land(images, wanted.clone(), receiver));
     let arrived = transfer(&repository, &wanted, &sender, &steps).await;
     drop(sender);
@@ -205,7 +204,7 @@ async fn fetch(
 async fn transfer(
     repository: &Arc<dyn Repository>,
     wanted: &Wanted,
-    sender: &mpsc::Sender<std::io::Result<Bytes>>,
+    sender: &mpsc::Sender<Vec<Bytes>>,
     steps: &watch::Sender<Step>,
 ) -> Fetched<()> {
     steps.send_replace(Step::Downloading(0));
@@ -215,11 +214,14 @@ async fn transfer(
     });
     let mut content = repository.blob(&wanted.blob, waiting);
     let (mut got, mut told) = (0, 0);
+    let mut batch = Batch::default();
     while let Some(part) = content.next().await {
         let part = part.map_err(Failed::from_io)?;
         got += part.len() as u64;
         // Whoever does not take it has failed, and says why.
-        if sender.send(Ok(part)).await.is_err() {
+        if let Some(full) = batch.add(part)
+            && sender.send(full).await.is_err()
+        {
             return Ok(());
         }
         if got - told >= LINE || got == wanted.blob.size {
@@ -227,6 +229,7 @@ async fn transfer(
             told = got;
         }
     }
+    drop(sender.send(batch.take()).await);
     Ok(())
 }
 
@@ -234,13 +237,14 @@ async fn transfer(
 async fn land(
     images: Images,
     wanted: Wanted,
-    mut parts: mpsc::Receiver<std::io::Result<Bytes>>,
+    mut batches: mpsc::Receiver<Vec<Bytes>>,
 ) -> Result<()> {
     let store = images.inner.store.clone();
     let Descriptor { digest, size, .. } = wanted.blob;
     let expected = ExpectedLayer { blob: digest, size, diff_id: wanted.diff_id.clone() };
     blocking(move || {
-        store.receive_layer(&expected, std::iter::from_fn(move || parts.blocking_recv()))
+        let parts = std::iter::from_fn(move || batches.blocking_recv()).flatten().map(Ok);
+        store.receive_layer(&expected, parts)
     })
     .await?;
     // The pull may have ended just now, and has then not seen this layer.
