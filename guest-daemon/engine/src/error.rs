@@ -85,13 +85,7 @@ impl Error {
 
     /// The text and those of its causes, for where a failure leaves the engine as text.
     pub fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text += &format!(": {error}");
-            cause = error.source();
-        }
-        text
+        engine_store::with_causes(self)
     }
 }
 

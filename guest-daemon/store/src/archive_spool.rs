@@ -12,7 +12,7 @@ use crate::blobs::Digesting;
 use crate::compression;
 use crate::container_archive;
 use crate::digests::{self, Digester};
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, with_causes};
 use crate::landing::Landed;
 use crate::tar_entry::{Kind, Meta};
 use crate::{beneath, documents, tar_read};
@@ -163,7 +163,7 @@ impl Store {
                 Ok(Ok(File::new(Content::Unpacked(landed), digest, size)))
             }
             Err(error) if error.is_of_a_full_disk() => Err(error),
-            Err(error) => Ok(Err(error.with_causes())),
+            Err(error) => Ok(Err(with_causes(&error))),
         }
     }
 

@@ -32,17 +32,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The text and those of its causes.
-    pub(crate) fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text += &format!(": {error}");
-            cause = error.source();
-        }
-        text
-    }
-
     pub(crate) fn is_of_a_full_disk(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
     }
@@ -61,4 +50,15 @@ impl StoreError {
     pub(crate) fn database<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Database { doing, source: Box::new(source.into()) }
     }
+}
+
+/// The text of an error and those of its causes, for where it goes on as text.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -57,7 +57,7 @@ pub use archive_save::{SavedImage, SavedName};
 pub use archive_spool::Spooled;
 pub use changes::{Change, ChangeKind};
 pub use digests::digest_of;
-pub use error::{Result, StoreError};
+pub use error::{Result, StoreError, with_causes};
 pub use image_config::{NewImage, read_image};
 pub use landing::Landed;
 pub use layers::chain_ids;
